@@ -1,0 +1,279 @@
+"""Settings (from the environment) and Suite (from a YAML file): frozen, strict, every field documented."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from platformdirs import user_cache_path
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from polymart.errors import SuiteError
+from polymart.files import canonical_json, digest_text
+
+Kind = Literal["binary", "multiclass", "multilabel", "count"]
+Origin = Literal["real", "real-redated", "authored", "derived", "synthetic"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,48}$")]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class Settings(BaseSettings):
+    """Where things lie on this machine. Each field is read from ``POLYMART_<FIELD>``."""
+
+    model_config = SettingsConfigDict(env_prefix="POLYMART_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(default_factory=lambda: user_cache_path("polymart"))
+    """Downloaded archives and the parquet tables converted from them."""
+    extra_data: Path | None = None
+    """A folder with datasets of your own (``banking77/``, ``goemotions/``); used where present."""
+    work_dir: Path = Path("work")
+    """Runs, the MLflow database, the feature store, the deployment repository."""
+    mlflow_uri: str = ""
+    """MLflow tracking URI; empty means SQLite in the work folder."""
+    deploy_repo: str = ""
+    """Deployment git repository (path or URL); empty means a bare repository in the work folder."""
+    kfp_host: str = ""
+    """Kubeflow Pipelines API endpoint for `polymart submit`."""
+    kfp_token_file: Path | None = None
+    """File that holds the bearer token for ``kfp_host``; secrets are given by reference only."""
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_uri or f"sqlite:///{(self.work_dir / 'mlflow.db').resolve()}"
+
+    @property
+    def deployment_repository(self) -> str:
+        return self.deploy_repo or str((self.work_dir / "deployment.git").resolve())
+
+
+class Frozen(BaseModel):
+    """Base of every suite section: immutable, typed strictly, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Inputs(Frozen):
+    """Which columns of the example table the model reads."""
+
+    text: str | None = None
+    """Column with one text, encoded by the shared encoder."""
+    numeric: list[str] = []
+    """Columns with numbers; missing values become the training median, with a missing flag."""
+    categorical: list[str] = []
+    """Columns with a few distinct strings, embedded; unseen values share one embedding."""
+    label_history: str | None = None
+    """Prefix P of the list columns ``P_ids`` (label index), ``P_count``, ``P_decayed``, ``P_gap``:
+    how often, how recently weighted and how many events ago each label was seen for this entity."""
+    baseline: str | None = None
+    """Numeric column that is already a forecast of the label (count tasks): the head learns a correction to it."""
+
+    @model_validator(mode="after")
+    def _some_input(self) -> Inputs:
+        if not (self.text or self.numeric or self.categorical or self.label_history):
+            raise ValueError("a task needs at least one input: text, numeric, categorical or label_history")
+        return self
+
+
+class Split(Frozen):
+    """A temporal split; an example whose label window crosses a boundary is purged."""
+
+    val_from: date
+    """First day of the validation period: a training label window must end before it."""
+    test_from: date
+    """First day of the test period: a validation label window must end before it."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Split:
+        if not self.val_from < self.test_from:
+            raise ValueError(f"val_from ({self.val_from}) must lie before test_from ({self.test_from})")
+        return self
+
+
+class Limits(Frozen):
+    """Most examples kept per split, sampled by cluster with the suite's seed; 0 keeps all."""
+
+    train: int = Field(0, ge=0)
+    val: int = Field(0, ge=0)
+    test: int = Field(0, ge=0)
+
+
+class Task(Frozen):
+    """One decision of the shop, learned by one head."""
+
+    name: Name
+    """Unique name; the head, the example table and the endpoint carry it."""
+    kind: Kind
+    """What is predicted; decides head, loss, decoding and metrics."""
+    source: Name
+    """The example builder in `polymart.data.examples` that makes the label rows."""
+    inputs: Inputs
+    label: str = "label"
+    """Label column of the example table."""
+    feature_service: Name | None = None
+    """Feast feature service joined point-in-time to the label rows; none for text-only tasks."""
+    metric: str
+    """Metric that is gated, e.g. ``recall@10``, ``roc_auc``, ``wape``, ``macro_f1``, ``accuracy``."""
+    floor: str
+    """The floor that must be beaten: a name from `polymart.evaluation.baselines`."""
+    cluster: str
+    """Column whose values are resampled whole in the bootstrap (household, series, review ...)."""
+    weight: float = Field(1.0, gt=0)
+    """Static weight w_t of the unit-scaled loss."""
+    margin: float = Field(0.0, ge=0)
+    """Gate margin X_t in metric units: the lower bound of (metric - floor) must exceed -margin."""
+    split: Split | None = None
+    """Temporal split; none where the source brings its own (questions) or splits by cluster (reviews)."""
+    limits: Limits = Limits()
+
+
+class Encoder(Frozen):
+    """The shared text encoder."""
+
+    dataset: Name = "minilm"
+    """Archive key of the pretrained weights."""
+    max_tokens: int = Field(48, ge=8, le=512)
+    """Longest text in tokens; longer ones are cut."""
+    trainable_layers: int = Field(6, ge=0)
+    """How many top layers are fine-tuned; embeddings and the layers below stay frozen."""
+
+
+class Training(Frozen):
+    """The optimisation schedule."""
+
+    max_steps: int = Field(400, ge=1)
+    """Optimiser steps at most."""
+    evaluate_every: int = Field(100, ge=1)
+    """Steps between validations (early stopping looks at the mean relative validation metric)."""
+    patience: int = Field(3, ge=1)
+    """Validations without improvement before stopping."""
+    micro_batch_tokens: int = Field(1024, ge=64)
+    """Padded tokens of one homogeneous micro-batch at most (an example counts at least 16)."""
+    micro_batches: int = Field(4, ge=1)
+    """Micro-batches accumulated into one optimiser step."""
+    temperature: float = Field(2.0, ge=1)
+    """Task sampling p_t ~ n_t^(1/T)."""
+    learning_rate: float = Field(5e-5, gt=0)
+    """Peak learning rate of the encoder."""
+    head_learning_rate: float = Field(1e-3, gt=0)
+    """Peak learning rate of feature tower and heads."""
+    warmup: float = Field(0.1, ge=0, le=0.5)
+    """Fraction of steps with a rising learning rate; it falls to 0 by a cosine afterwards."""
+    weight_decay: float = Field(0.01, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Autocast precision while training; auto picks bfloat16 where the processor has it."""
+
+
+class Gates(Frozen):
+    """When a candidate may become a release."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Confidence of the two-sided intervals; gates use the matching one-sided lower bound."""
+    resamples: int = Field(1000, ge=100)
+    """Bootstrap resamples over clusters."""
+    min_examples: int = Field(200, ge=1)
+    """Fewer test examples make a verdict inconclusive."""
+
+
+class Monitoring(Frozen):
+    """What the monitoring pass compares and when it decides to retrain."""
+
+    share_of_drifted_columns: Fraction = 0.3
+    """A window is bad when at least this share of the watched columns drifted."""
+    max_rows: int = Field(20_000, ge=100)
+    """Rows sampled from each side for the drift tests."""
+    bad_windows: int = Field(2, ge=1)
+    """Bad windows among the last ``of_windows``, the newest among them, that ask for retraining."""
+    of_windows: int = Field(5, ge=1)
+    cooldown_days: int = Field(7, ge=0)
+    """Days after a retraining in which none is started."""
+    window_days: int = Field(14, ge=1)
+    """Length of one window of event time."""
+
+    @model_validator(mode="after")
+    def _windows(self) -> Monitoring:
+        if self.bad_windows > self.of_windows:
+            raise ValueError(f"bad_windows ({self.bad_windows}) must not exceed of_windows ({self.of_windows})")
+        return self
+
+
+class Suite(Frozen):
+    """Which tasks are learned, from which data, and the settings of training, gates and monitoring."""
+
+    name: Name
+    description: str = ""
+    seed: int = Field(17, ge=0)
+    tasks: list[Task] = Field(min_length=1)
+    encoder: Encoder = Encoder()
+    training: Training = Training()
+    gates: Gates = Gates()
+    monitoring: Monitoring = Monitoring()
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> Suite:
+        names = [task.name for task in self.tasks]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"task names must be unique; found twice: {', '.join(twice)}")
+        return self
+
+    def task(self, name: str) -> Task:
+        """The task called ``name``.
+
+        Raises:
+            SuiteError: no such task.
+        """
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        known = ", ".join(task.name for task in self.tasks)
+        raise SuiteError(f"suite {self.name!r} has no task {name!r}", remedy=f"use one of: {known}")
+
+    def to_json(self) -> str:
+        """Canonical JSON; the form in which a suite travels as a pipeline parameter."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @property
+    def digest(self) -> str:
+        return digest_text(self.to_json())
+
+    @classmethod
+    def from_json(cls, text: str, *, origin: str = "suite") -> Suite:
+        """Parse a suite from JSON.
+
+        Raises:
+            SuiteError: unknown key, unknown kind, duplicate name or a value outside its range.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            lines = []
+            for item in error.errors(include_url=False):
+                place = ".".join(str(part) for part in item["loc"]) or "suite"
+                found = "" if item["type"] in ("missing", "value_error") else f" (found {item['input']!r})"
+                lines.append(f"  {place}: {item['msg']}{found}")
+            raise SuiteError(
+                f"{origin} is not a valid suite:\n" + "\n".join(lines),
+                remedy="correct the named keys; `polymart schema suite` prints every key with its meaning",
+            ) from error
+
+
+def load_suite(path: Path | str) -> Suite:
+    """Read a suite from a YAML file.
+
+    Raises:
+        SuiteError: the file is absent, not YAML, or not a valid suite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SuiteError(f"suite file {path} does not exist", remedy="give the path of a YAML file, e.g. suites/quick.yaml")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SuiteError(f"suite file {path} is not YAML: {error}", remedy="correct the file at the named line") from error
+    if not isinstance(content, dict):
+        raise SuiteError(f"suite file {path} must hold a mapping, found {type(content).__name__}", remedy="see suites/quick.yaml")
+    return Suite.from_json(canonical_json(content), origin=str(path))

@@ -1,0 +1,1 @@
+"""Data: pinned archives, readers, cleaning, splits and examples."""
