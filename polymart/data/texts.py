@@ -1,0 +1,95 @@
+"""Graded review sentences and support questions: tables that bring their own text, label and split."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+
+from polymart.data.tables import Rules, source_file, unit_hash
+from polymart.errors import TableError
+
+REVIEW_FILE = "amazonReviewSnippets_GroundTruth.txt"
+SENTIMENTS = ["negative", "neutral", "positive"]
+NEUTRAL_WITHIN = 0.5
+"""Mean human valence (-4 to 4) up to which a sentence counts as neutral."""
+TEST_SHARE, VAL_SHARE = 0.2, 0.1
+
+
+def read_reviews(folder: Path, rules: Rules) -> pd.DataFrame:
+    """Review sentences with their mean human valence.
+
+    Returns:
+        review_id, example_id (``review_sentence``), text, label (negative / neutral / positive by valence below
+        -0.5, between, above 0.5), valence (-4 to 4), split (whole reviews, by a stable hash of review_id).
+
+    Raises:
+        TableError: the file is missing or a line has not the three fields id, valence, text.
+    """
+    frame = _read_lines(Path(source_file(folder, REVIEW_FILE, "amazon_graded")))
+    frame = _drop_repeated(frame, "labels/sentiment", rules)
+    frame["review_id"] = frame.example_id.str.rsplit("_", n=1).str[0]
+    bounds = [-float("inf"), -NEUTRAL_WITHIN, NEUTRAL_WITHIN, float("inf")]
+    frame["label"] = pd.cut(frame.valence, bounds, labels=SENTIMENTS).astype(str)
+    # pd.cut closes intervals on the right: -0.5 itself is neutral
+    frame.loc[frame.valence == -NEUTRAL_WITHIN, "label"] = "neutral"
+    frame["split"] = frame.review_id.map(_review_split)
+    return frame[["review_id", "example_id", "text", "label", "valence", "split"]].sort_values(
+        "example_id", ignore_index=True)
+
+
+def _read_lines(path: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path, sep="\t", header=None, names=["example_id", "valence", "text"], dtype=str,
+                            quoting=csv.QUOTE_NONE, keep_default_na=False, encoding="utf-8", on_bad_lines="error")
+        frame["valence"] = pd.to_numeric(frame.valence)
+    except (ValueError, pd.errors.ParserError) as error:
+        raise TableError(f"source amazon_graded: {path} breaks the form 'id<TAB>valence<TAB>text': {error}",
+                         remedy="fetch the archive again") from error
+    frame["text"] = frame.text.str.split().str.join(" ")
+    return frame
+
+
+def _review_split(review: str) -> str:
+    position = unit_hash("sentiment", review)
+    return "test" if position < TEST_SHARE else "val" if position < TEST_SHARE + VAL_SHARE else "train"
+
+
+def read_questions(folder: Path, rules: Rules) -> pd.DataFrame:
+    """Support questions with their intent.
+
+    Returns:
+        example_id, text, label (intent name), split: the given test file; a tenth of the train file, by a stable
+        hash of the text, is val. A train question that stands in the test file too is dropped.
+
+    Raises:
+        TableError: a file is missing or lacks the columns text and category.
+    """
+    test, train = (_read_csv(folder, name) for name in ("test", "train"))
+    fresh = train[~train.text.isin(test.text)]
+    rules.add("labels/intent", "a train question does not stand in the test file", len(train), len(fresh))
+    frame = pd.concat([fresh, test], ignore_index=True)
+    frame = _drop_repeated(frame, "labels/intent", rules)
+    held_out = frame.split.eq("train") & frame.text.map(lambda text: unit_hash("intent", text) < VAL_SHARE)
+    frame.loc[held_out, "split"] = "val"
+    return frame.sort_values("example_id", ignore_index=True)
+
+
+def _read_csv(folder: Path, name: str) -> pd.DataFrame:
+    path = source_file(folder, f"{name}.csv", "banking77")
+    try:
+        frame = pd.read_csv(path, usecols=["text", "category"], dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise TableError(f"source banking77: {path} lacks the columns text, category: {error}",
+                         remedy="give the two files of BANKING77 as published") from error
+    frame = frame.rename(columns={"category": "label"})
+    frame["text"] = frame.text.str.split().str.join(" ")
+    frame.insert(0, "example_id", [f"{name}-{number:05d}" for number in range(len(frame))])
+    return frame.assign(split=name)
+
+
+def _drop_repeated(frame: pd.DataFrame, table: str, rules: Rules) -> pd.DataFrame:
+    kept = frame[frame.text.ne("") & ~frame.text.duplicated()].copy()
+    rules.add(table, "texts are not empty and none is repeated: the first stays", len(frame), len(kept))
+    return kept
