@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.ready
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --no-deps
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-deps
 UV ?= uv
 LOCKS := requirements/lock.txt requirements/torch.txt requirements/torch-cuda.txt
 

@@ -71,7 +71,6 @@ def fetch(
             _check_terms(archive, accept_terms)
             (progress or _silent)(f"fetching {archive.requirement}")
             _fill(archive, folder)
-            (progress or _silent)(f"{key} is complete")
     return folder
 
 

@@ -7,6 +7,8 @@ from functools import cache
 from importlib import resources
 from typing import Literal
 
+from pydantic import Field
+
 from polymart.config import Frozen, Origin
 from polymart.errors import ArchiveError
 
@@ -28,6 +30,8 @@ class Archive(Frozen):
     """Hex digest that the file must have."""
     members: list[str]
     """Globs of the only members unpacked; ``a!b`` is ``b`` inside the nested archive ``a``."""
+    sources: list[str] = Field(default_factory=list)
+    """Task sources (`Task.source`) whose examples are made from it."""
     executable: bool = False
     """Make the members executable."""
     licence: str

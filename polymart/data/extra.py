@@ -19,6 +19,8 @@ class Extra(BaseModel):
     """Files that must exist in ``<extra_data>/<name>/``."""
     upstream: str
     """Where the dataset is published, in words."""
+    sources: tuple[str, ...]
+    """Task sources (`Task.source`) whose examples are made from it."""
     licence: str
     origin: Origin = "real"
 
@@ -27,11 +29,13 @@ EXTRAS = {
     "banking77": Extra(
         files=("train.csv", "test.csv"),
         upstream="PolyAI's task-specific-datasets, folder banking_data",
+        sources=("intent",),
         licence="CC-BY-4.0",
     ),
     "goemotions": Extra(
         files=("train.tsv", "dev.tsv", "test.tsv", "labels.txt"),
         upstream="google-research, folder goemotions/data (emotions.txt saved as labels.txt)",
+        sources=("emotion",),
         licence="Apache-2.0",
     ),
 }

@@ -71,7 +71,7 @@ def test_a_fetch_keeps_the_chosen_members_and_a_marker_with_their_digests(tinyse
     assert sorted(p.name for p in folder.iterdir()) == [MARKER, "a.csv", "b.csv"]
     assert folder.name == f"tinyset-{tinyset.sha256[:12]}"
     assert read_json(folder / MARKER)["files"]["a.csv"] == hashlib.sha256(b"x\n1\n").hexdigest()
-    assert lines == ["fetching tinyset==1.0", "tinyset is complete"]
+    assert lines == ["fetching tinyset==1.0"]
     assert locate("tinyset", settings) == folder
 
 
