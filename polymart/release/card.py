@@ -64,10 +64,11 @@ def _limits(evaluation: Evaluation, suite: Suite) -> str:
 
 
 def _contents(manifest: ReleaseManifest) -> str:
-    parts = {
+    parts: dict[str, str] = {
         "digest": manifest.digest, "suite": manifest.suite_digest, "data": manifest.data_version,
         "code": manifest.code_version, "checkpoint": manifest.checkpoint_digest,
         "bento": f"{manifest.bento_tag} {manifest.bento_digest}", "registry": manifest.model_version,
-        "verdict": manifest.verdict_digest, **manifest.images,
+        "verdict": manifest.verdict_digest,
     }  # fmt: skip
+    parts.update({str(name): image for name, image in manifest.images.items()})
     return "## Contents\n\n" + "\n".join(f"- {name}: `{value or UNKNOWN}`" for name, value in parts.items())

@@ -1,6 +1,6 @@
 """A release: the digests of everything that one deployment runs, written once and checked whenever it is read.
 
-The digest covers every field but ``created_at``, so the same inputs always give the same release name.
+The digest covers every field but ``created_at`` and ``locations``, so the same inputs always give the same release name.
 """
 
 from __future__ import annotations
@@ -65,13 +65,17 @@ class ReleaseManifest(_Frozen):
     """Who let a release through that did not pass, and why; empty if nobody had to."""
     model_version: Line = ""
     """Name and version in the model registry."""
+    probe_digest: Digest | None = None
+    """Digest of what the probe of the started bento measured; none if it was not probed."""
+    locations: dict[str, Line] = {}
+    """Where checkpoint, bento and the like lie; outside the digest, since the same content may lie anywhere."""
     created_at: AwareDatetime
     """When the release was packaged; outside the digest."""
 
     @property
     def digest(self) -> str:
-        """``sha256:<hex>`` over every field but ``created_at`` (and the name, which is made from it)."""
-        return digest_text(canonical_json(self.model_dump(mode="json", exclude={"created_at", "release"})))
+        """``sha256:<hex>`` over every field but time, locations and the name, which is made from it."""
+        return digest_text(canonical_json(self.model_dump(mode="json", exclude={"created_at", "locations", "release"})))
 
     @model_validator(mode="after")
     def _gate_holds(self) -> ReleaseManifest:
@@ -110,6 +114,8 @@ def build_manifest(
     override: str = "",
     model_version: str = "",
     images: Mapping[str, str] | None = None,
+    probe_digest: str | None = None,
+    locations: Mapping[str, str] | None = None,
 ) -> ReleaseManifest:
     """Make the manifest of a release from its parts; nothing else (clock, host, folder) enters it.
 
@@ -139,6 +145,8 @@ def build_manifest(
         "gates": _gate_lines(verdict),
         "override": override.strip(),
         "model_version": model_version,
+        "probe_digest": probe_digest,
+        "locations": dict(locations or {}),
         "created_at": created_at,
     }
     unnamed = ReleaseManifest.model_construct(release="", **fields)

@@ -3,6 +3,7 @@
 Layout of that repository::
 
     releases/<release>.json                     the manifest, written once
+    releases/<release>.md                       the model card
     environments/<env>/release.yaml             a ConfigMap that names what runs
     environments/<env>/kustomization.yaml       a kustomize Component: image digests and a pod annotation
 """
@@ -10,42 +11,32 @@ Layout of that repository::
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
+from polymart.config import Suite
 from polymart.errors import ReleaseError
-from polymart.files import write_json
+from polymart.evaluation.records import Evaluation, Verdict
+from polymart.files import digest_file
+from polymart.release.card import render_card
+from polymart.release.commits import Promotion, commit_environment, keep_manifest
 from polymart.release.history import Deployment, previous_release, read_history
-from polymart.release.manifest import ReleaseManifest, load_manifest
-from polymart.release.overlay import write_environment
-from polymart.release.repository import AUTHOR, Clone, PushRace, clone, ensure_repository, redact
+from polymart.release.manifest import ReleaseManifest, build_manifest, load_manifest, write_manifest
+from polymart.release.repository import AUTHOR, Clone, clone, ensure_repository
 
-PUSH_ATTEMPTS = 25
-"""Tries before a push that keeps losing races gives up (about 40 s)."""
+__all__ = ["Deployment", "Promotion", "history", "promote_release", "promote_run", "rollback_release"]
 
 
-@dataclass(frozen=True)
-class Promotion:
-    """What a promotion or rollback did."""
-
-    environment: str
-    release: str
-    previous: str
-    """The release that ran before; empty if none did."""
-    commit: str
-    """Head of the deployment repository that carries the release."""
-    changed: bool
-    """False if the environment already ran exactly this release, so no commit was made."""
-
-
-def promote_release(repository: str, manifest: ReleaseManifest, environment: str, *, author: str = AUTHOR) -> Promotion:
+def promote_release(
+    repository: str, manifest: ReleaseManifest, environment: str, *, card: str = "", author: str = AUTHOR
+) -> Promotion:
     """Make ``environment`` run ``manifest``'s release by one commit; a second call makes none.
 
     Args:
         repository: path or address; a bare repository is created at a path where nothing is.
         environment: lower-case name, e.g. ``staging``.
+        card: the model card, kept beside the manifest.
         author: ``Name <mail>`` of the commit.
 
     Raises:
@@ -53,12 +44,9 @@ def promote_release(repository: str, manifest: ReleaseManifest, environment: str
     """
     _check_environment(environment)
     ensure_repository(repository)
-
-    def edit(work: Clone) -> tuple[ReleaseManifest, str]:
-        kept = _keep_manifest(work, manifest)
-        return kept, _message("Promote", "promote", kept, environment)
-
-    return _commit_environment(repository, environment, edit, author)
+    return commit_environment(
+        repository, environment, "promote", lambda work: keep_manifest(work, manifest, card), author
+    )
 
 
 def rollback_release(repository: str, environment: str, to: str | None = None, *, author: str = AUTHOR) -> Promotion:
@@ -73,7 +61,7 @@ def rollback_release(repository: str, environment: str, to: str | None = None, *
     _check_environment(environment)
     aim: list[tuple[str, str]] = []  # (from, to), fixed at the first attempt: a retry must not go back twice
 
-    def edit(work: Clone) -> tuple[ReleaseManifest, str]:
+    def choose(work: Clone) -> ReleaseManifest:
         past = read_history(work, environment)
         current = past[0].release if past else ""
         if not aim:
@@ -83,10 +71,9 @@ def rollback_release(repository: str, environment: str, to: str | None = None, *
                 f"{environment} moved from {aim[0][0]} to {current} during the rollback",
                 remedy="look at `polymart deploy history` and roll back again if still needed",
             )
-        manifest = load_manifest(work.folder / "releases" / f"{aim[0][1]}.json")
-        return manifest, _message("Roll back", "rollback", manifest, environment)
+        return load_manifest(work.folder / "releases" / f"{aim[0][1]}.json")
 
-    return _commit_environment(repository, environment, edit, author)
+    return commit_environment(repository, environment, "rollback", choose, author)
 
 
 def history(repository: str, environment: str) -> list[Deployment]:
@@ -100,50 +87,42 @@ def history(repository: str, environment: str) -> list[Deployment]:
         return read_history(work, environment)
 
 
-def _commit_environment(
-    repository: str, environment: str, edit: Callable[[Clone], tuple[ReleaseManifest, str]], author: str
-) -> Promotion:
-    """Apply ``edit`` to the newest head, commit and push; start again from the new head when a push lost a race."""
-    retrying = Retrying(
-        retry=retry_if_exception_type(PushRace),
-        wait=wait_random_exponential(multiplier=0.05, max=2),
-        stop=stop_after_attempt(PUSH_ATTEMPTS),
-    )
-    with clone(repository) as work:
-        try:
-            return retrying(_attempt, work, environment, edit, author)
-        except RetryError as error:
-            raise ReleaseError(
-                f"the push to {redact(repository)} lost {PUSH_ATTEMPTS} races: {error.last_attempt.exception()}",
-                remedy="nothing was changed; try again when fewer promotions run at once",
-            ) from error
+def promote_run(
+    suite: Suite,
+    *,
+    manifest: Path,
+    evaluation: Path,
+    verdict: Path,
+    probe: Path,
+    data_version: str,
+    code_version: str,
+    model_version: str,
+    repository: str,
+    environment: str,
+    bento_tag: str,
+    bento_digest: str,
+    locations: Mapping[str, str],
+    override: str = "",
+) -> str:
+    """Write the manifest of a pipeline run to ``manifest`` and promote it; returns the release's name.
 
+    Args:
+        evaluation, verdict, probe: the JSON files that the run wrote.
+        locations: where checkpoint, bento and the like lie; outside the digest.
 
-def _attempt(
-    work: Clone, environment: str, edit: Callable[[Clone], tuple[ReleaseManifest, str]], author: str
-) -> Promotion:
-    work.refresh()
-    past = read_history(work, environment)
-    manifest, message = edit(work)
-    write_environment(work.folder / "environments" / environment, manifest)
-    changed = work.commit(message, author=author)
-    if changed:
-        work.push()
-    return Promotion(environment, manifest.release, past[0].release if past else "", work.head, changed)
-
-
-def _keep_manifest(work: Clone, manifest: ReleaseManifest) -> ReleaseManifest:
-    """Write the manifest unless it is there already: the first packaging time stays."""
-    path = work.folder / "releases" / f"{manifest.release}.json"
-    if not path.exists():
-        write_json(path, manifest.model_dump(mode="json"))
-    kept = load_manifest(path)
-    if kept.digest != manifest.digest:
-        raise ReleaseError(
-            f"releases/{path.name} already holds digest {kept.digest}, not {manifest.digest}",
-            remedy="two releases share a short name; change any input (e.g. the suite's description) and package again",
-        )
-    return kept
+    Raises:
+        ReleaseError: the verdict is not a pass and nobody overrides it, or the repository refuses.
+        StorageError: a file is absent or the disk refuses.
+    """
+    found = Evaluation.read(evaluation)
+    made = build_manifest(
+        suite=suite, data_version=data_version, code_version=code_version, checkpoint_digest=found.checkpoint,
+        bento_tag=bento_tag, bento_digest=bento_digest, verdict=Verdict.read(verdict), created_at=datetime.now(UTC),
+        override=override, model_version=model_version, probe_digest=digest_file(probe), locations=locations,
+    )  # fmt: skip
+    write_manifest(manifest, made)
+    promote_release(repository, made, environment, card=render_card(made, found, suite))
+    return made.release
 
 
 def _target(past: list[Deployment], environment: str, to: str | None) -> str:
@@ -155,25 +134,6 @@ def _target(past: list[Deployment], environment: str, to: str | None) -> str:
             remedy="see `polymart deploy history`; a release that an environment never ran is promoted instead",
         )
     return to
-
-
-def _message(verb: str, action: str, manifest: ReleaseManifest, environment: str) -> str:
-    rows = [
-        f"| {gate.task} | {gate.gate} | {gate.outcome} | {_number(gate.number)} | {gate.rule} |"
-        for gate in manifest.gates
-    ]
-    override = [f"OVERRIDE: {manifest.override}"] if manifest.override else []
-    return "\n".join([
-        f"{verb} {environment} to {manifest.release}", "",
-        f"Verdict: {manifest.overall}", *override, "",
-        "| task | gate | outcome | number | rule |", "|---|---|---|---|---|", *rows, "",
-        f"Polymart-Action: {action}", f"Polymart-Environment: {environment}",
-        f"Polymart-Release: {manifest.release}", f"Polymart-Digest: {manifest.digest}",
-    ])  # fmt: skip
-
-
-def _number(value: float | None) -> str:
-    return "not computable" if value is None else f"{value:.4g}"
 
 
 def _check_environment(environment: str) -> None:

@@ -16,8 +16,8 @@ from polymart.release.manifest import build_manifest, load_manifest, manifest_fr
 
 line = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=30)
 moment = st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC))
-DIGESTED = ["data_version", "code_version", "checkpoint_digest", "bento_tag", "bento_digest", "model_version",
-            "override"]  # fmt: skip
+DIGESTED = ["data_version", "code_version", "checkpoint_digest", "bento_tag", "bento_digest", "probe_digest",
+            "model_version", "override"]  # fmt: skip
 
 
 @given(data=line, code=line, tag=line, override=line, checkpoint=line, number=st.floats(), at=moment)
@@ -33,8 +33,8 @@ def test_round_trip_keeps_everything(make_parts, make_verdict, data, code, tag, 
 
 
 @given(first=moment, second=moment)
-def test_time_is_outside_the_digest(make_parts, first, second):
-    releases = {build_manifest(**make_parts(created_at=at)).digest for at in (first, second)}
+def test_time_and_place_are_outside_the_digest(make_parts, first, second):
+    releases = {build_manifest(**make_parts(created_at=at, locations={"x": f"{at}"})).digest for at in (first, second)}
     assert len(releases) == 1
 
 
