@@ -1,1 +1,5 @@
-"""monitoring."""
+"""Monitoring: compares windows of recent event time with the reference and decides what to do.
+
+Nouns: `Window` (rows between two event times), `DriftReport` (what moved, per task and window),
+`Decision` (keep, watch, retrain or rollback, with its reasons). Entry point: `monitoring.run.run_monitoring`.
+"""

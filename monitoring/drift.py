@@ -1,0 +1,96 @@
+"""Drift of every task that has event time, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monitoring.left_out import describe_left_out, tasks_with_time
+from monitoring.psi import save_snapshot
+from monitoring.schema import DriftReport, MovedColumn, TaskReport, WindowReport
+from monitoring.task_tables import TaskTables, load_task
+from monitoring.window import Window, cut_windows
+from monitoring.window_report import compare_window
+from polymart.config import Suite, Task
+from polymart.errors import MonitoringError
+from polymart.files import atomic_folder, digest_text, digest_tree
+
+MAX_WINDOWS = 12
+"""Newest windows compared; older ones no longer bear on a decision and only cost time."""
+EVIDENTLY_FOLDER = "evidently"
+
+
+def detect_drift(examples: Path, predictions: Path, suite: Suite, out: Path, *,
+                 data_origin: Mapping[str, str] | None = None) -> DriftReport:
+    """Compare each task's test windows with its reference and write Evidently's page of the newest window.
+
+    Args:
+        examples: folder of ``<task>.parquet`` example tables.
+        predictions: folder of ``<task>.parquet`` prediction tables; absent ones are noted.
+        suite: tasks, seed and monitoring policy.
+        out: folder for ``evidently/<task>.html`` and ``.json``.
+        data_origin: origin of each task's data, shown beside every number.
+
+    Raises:
+        MonitoringError: no example tables, or one that breaks its contract.
+        StorageError: ``out`` cannot be written.
+    """
+    timed, notes = tasks_with_time(examples, predictions, suite)
+    loaded = [(task, load_task(task, examples, predictions, suite)) for task in timed]
+    with atomic_folder(out / EVIDENTLY_FOLDER) as folder:
+        reports = [_report_task(task, tables, suite, folder, (data_origin or {}).get(task.name, "unknown"))
+                   for task, tables in loaded]
+    data_digest = digest_tree(examples, suffixes=(".parquet",))
+    predictions_digest = digest_tree(predictions, suffixes=(".parquet",)) if predictions.is_dir() else ""
+    inputs_digest = digest_text("\n".join([data_digest, predictions_digest, suite.digest]))
+    newest = [tables.newest for _, tables in loaded if tables.newest is not None]
+    return DriftReport(
+        suite=suite.name, suite_digest=suite.digest, data_digest=data_digest, inputs_digest=inputs_digest,
+        newest_event=max(newest).to_pydatetime() if newest else None,
+        tasks=tuple(sorted(reports, key=_hurt, reverse=True)), notes=(*notes, *describe_left_out(examples, suite)))
+
+
+def _hurt(report: TaskReport) -> tuple[bool, float, float]:
+    """Order of tasks by harm: broken data, then labelled loss, then drifted share."""
+    newest = report.newest
+    loss = newest.performance.loss if newest.performance else 0.0
+    return bool(newest.failures), max(0.0, round(loss, 2)), newest.share
+
+
+def _windows(task: Task, tables: TaskTables, suite: Suite) -> list[Window]:
+    days = suite.monitoring.window_days
+    if tables.origin is None:
+        raise MonitoringError(f"task {task.name!r} has no test rows with event time and no split to place windows by",
+                              remedy="give the task a split in the suite, or rows of the test period")
+    until = tables.newest if tables.newest is not None else tables.origin
+    windows = cut_windows(tables.examples.current, tables.origin, days, until=until)
+    return windows[-max(MAX_WINDOWS, suite.monitoring.of_windows):]
+
+
+def _report_task(task: Task, tables: TaskTables, suite: Suite, folder: Path, origin: str) -> TaskReport:
+    reports: list[WindowReport] = []
+    snapshot: Any = None
+    for window in _windows(task, tables, suite):
+        report, snapshot = compare_window(task, tables, window, suite)
+        reports.append(report)
+    html = json_file = ""
+    if snapshot is not None:
+        save_snapshot(snapshot, folder / f"{task.name}.html", folder / f"{task.name}.json")
+        html, json_file = (f"{EVIDENTLY_FOLDER}/{task.name}.{suffix}" for suffix in ("html", "json"))
+    return TaskReport(name=task.name, kind=task.kind, data_origin=origin, reference_rows=len(tables.examples.reference),
+                      windows=tuple(reports), moved=moved_columns(reports), notes=tables.notes, html=html,
+                      json_file=json_file)
+
+
+def moved_columns(windows: list[WindowReport]) -> tuple[MovedColumn, ...]:
+    """Columns that drifted in the newest window, most moved first, with the start of their unbroken run."""
+    moved = []
+    for column in windows[-1].drifted:
+        since = windows[-1].start
+        for window in reversed(windows):
+            if column.name not in {one.name for one in window.drifted}:
+                break
+            since = window.start
+        moved.append(MovedColumn(name=column.name, psi=column.psi or 0.0, since=since))
+    return tuple(moved)

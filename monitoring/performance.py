@@ -1,0 +1,45 @@
+"""Labelled performance: prediction against label, where both are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import mean_absolute_error, roc_auc_score
+
+from monitoring.schema import Performance
+from polymart.config import Kind
+
+METRICS: dict[str, tuple[str, bool]] = {"binary": ("roc_auc", True), "count": ("mean_absolute_error", False),
+                                        "multiclass": ("accuracy", True), "multilabel": ("top_label_hit", True)}
+"""Metric and whether higher is better, by kind of task."""
+
+
+def score_rows(kind: Kind, rows: pd.DataFrame) -> float | None:
+    """The metric over prediction rows; None where it is undefined (no rows, one class, labels not comparable)."""
+    column = "score" if kind == "binary" else "prediction"
+    rows = rows.dropna(subset=["label", column])
+    if rows.empty:
+        return None
+    if kind == "multilabel":
+        if not rows["label"].map(lambda label: isinstance(label, list | tuple | np.ndarray)).all():
+            return None
+        return float(np.mean([top in list(labels) for top, labels in
+                              zip(rows["prediction"], rows["label"], strict=True)]))
+    if kind == "multiclass":
+        return float((rows["label"].astype(str) == rows["prediction"].astype(str)).mean())
+    labels, values = (pd.to_numeric(rows[name], errors="coerce") for name in ("label", column))
+    if labels.isna().any() or values.isna().any():
+        return None
+    if kind == "count":
+        return float(mean_absolute_error(labels, values))
+    return float(roc_auc_score(labels, values)) if set(labels.unique()) == {0, 1} else None
+
+
+def compare(kind: Kind, reference: pd.DataFrame, current: pd.DataFrame) -> Performance | None:
+    """Performance of a window's predictions beside the reference's; None where the window's is undefined."""
+    value = score_rows(kind, current)
+    if value is None:
+        return None
+    metric, higher = METRICS[kind]
+    return Performance(metric=metric, rows=len(current.dropna(subset=["label"])), value=value,
+                       reference=score_rows(kind, reference), higher_is_better=higher)

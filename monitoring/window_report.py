@@ -1,0 +1,84 @@
+"""One window beside the reference: quality first, then drift of the sound columns, then labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from monitoring.columns import clean
+from monitoring.performance import compare
+from monitoring.psi import psi_threshold, psi_values, run_evidently
+from monitoring.quality import check_column, check_rows
+from monitoring.schema import ColumnDrift, QualityFinding, WindowReport
+from monitoring.task_tables import TaskTables
+from monitoring.window import Window, sample_rows
+from polymart.config import Suite, Task
+
+MIN_OBSERVATIONS = 30
+"""A column with fewer independent observations in a window, or in the reference, is not judged."""
+
+
+def compare_window(task: Task, tables: TaskTables, window: Window, suite: Suite) -> tuple[WindowReport, Any]:
+    """Compare one window with the reference.
+
+    Returns:
+        The window's report and the Evidently snapshot (None where no column could be judged).
+    """
+    policy = suite.monitoring
+    rows = sample_rows(window.rows, policy.max_rows, suite.seed)
+    predicted = _within(tables.predictions.current, window)
+    sources = {name: sample_rows(predicted, policy.max_rows, suite.seed) if name == "score" else rows
+               for name in tables.kinds}
+    findings = check_rows(len(rows), empty_is_usual=tables.empty_is_usual(policy.window_days))
+    columns: dict[str, ColumnDrift] = {}
+    values: dict[str, pd.Series] = {}
+    for name in tables.kinds if len(rows) else ():
+        column, found = _prepare(tables, name, sources[name], values)
+        columns[name] = column
+        findings += found
+    snapshot = _measure(tables, columns, values, window)
+    report = WindowReport(start=window.start.to_pydatetime(), end=window.end.to_pydatetime(), rows=len(window.rows),
+                          columns=tuple(columns.values()), quality=tuple(findings),
+                          performance=compare(task.kind, tables.predictions.reference, predicted))
+    return report, snapshot
+
+
+def _within(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
+    times = rows["event_timestamp"]
+    return rows[(times >= window.start) & (times < window.end)]
+
+
+def _prepare(tables: TaskTables, name: str, rows: pd.DataFrame,
+             values: dict[str, pd.Series]) -> tuple[ColumnDrift, list[QualityFinding]]:
+    """Check one column and, if it can be judged, put its cleaned values into ``values``."""
+    kind = tables.kinds[name]
+    if name not in rows or name not in tables.reference:
+        message = f"{name}: the column is absent from the table"
+        return (ColumnDrift(name=name, kind=kind, note="absent"),
+                [QualityFinding(column=name, rule="absent", failed=True, message=message)])
+    cleaned, reference = clean(rows[name], kind), tables.reference[name]
+    current_n, reference_n = tables.observations(rows, name, cleaned), tables.reference_observations[name]
+    varies = reference_n >= MIN_OBSERVATIONS and current_n >= MIN_OBSERVATIONS
+    findings = check_column(name, kind, reference, cleaned, ranged=varies) if len(rows) else []
+    if any(finding.failed for finding in findings):
+        return ColumnDrift(name=name, kind=kind, note="broken, see quality"), findings
+    if not varies or name not in tables.buckets:
+        note = f"{current_n} observations in the window, {reference_n} in the reference; {MIN_OBSERVATIONS} are needed"
+        return ColumnDrift(name=name, kind=kind, note=note), findings
+    values[name] = cleaned
+    bound = psi_threshold(tables.buckets[name].num_buckets, reference_n, current_n)
+    return ColumnDrift(name=name, kind=kind, threshold=round(bound, 4)), findings
+
+
+def _measure(tables: TaskTables, columns: dict[str, ColumnDrift], values: dict[str, pd.Series], window: Window) -> Any:
+    """Fill in the PSI of every column in ``values``; return Evidently's snapshot."""
+    if not values:
+        return None
+    current = pd.DataFrame({name: tables.buckets[name].assign(series).reset_index(drop=True)
+                            for name, series in values.items()})
+    thresholds = {name: columns[name].threshold or 0.0 for name in values}
+    snapshot = run_evidently(tables.bucketed, current, thresholds, window.end.to_pydatetime())
+    for name, psi in psi_values(snapshot).items():
+        columns[name] = columns[name].model_copy(update={"psi": psi})
+    return snapshot
