@@ -1,6 +1,6 @@
 """A release: the digests of everything that one deployment runs, written once and checked whenever it is read.
 
-The digest covers every field but ``created_at`` and ``locations``, so the same inputs always give the same release name.
+The digest covers every field but ``created_at`` and ``locations``, so equal inputs give equal names.
 """
 
 from __future__ import annotations

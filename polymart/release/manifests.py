@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import yaml
@@ -13,11 +12,10 @@ from polymart.config import Settings
 from polymart.data.archives import fetch
 from polymart.errors import ReleaseError
 from polymart.release.policies import broken_policies
+from polymart.release.world import Document
 
 KUBERNETES = "1.34"
 """The Kubernetes version whose schemas count; kubectl has the same."""
-
-Document = dict[str, Any]
 
 
 def find_kubectl(settings: Settings) -> Path:
@@ -81,7 +79,7 @@ def validate_overlay(overlay: Path, kubectl: Path) -> list[Document]:
         ReleaseError: it cannot be rendered, or a document breaks its schema or a policy (each is named).
     """
     documents = render(overlay, kubectl)
-    problems = [*broken_schemas(documents), *broken_policies(documents)]
+    problems = broken_schemas(documents) or broken_policies(documents)  # policies may rely on the schema
     if problems or not documents:
         told = "\n".join(f"  {problem}" for problem in problems) or "  it renders to nothing"
         raise ReleaseError(

@@ -8,46 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-Document = dict[str, Any]
+from polymart.release.world import Document, World, namespace_of, selects
+
 POLICIES: dict[str, Callable[[World], Iterator[str]]] = {}
 """Rule name -> rule, in the order of this file."""
-
-
-@dataclass(frozen=True)
-class Pod:
-    """The pod template of a workload."""
-
-    name: str
-    """``Kind/name`` of the workload."""
-    kind: str
-    namespace: str
-    labels: dict[str, str]
-    spec: dict[str, Any]
-
-    @property
-    def containers(self) -> list[tuple[str, dict[str, Any]]]:
-        """Every container, init containers too, with its full name."""
-        listed = [*self.spec.get("initContainers", []), *self.spec.get("containers", [])]
-        return [(f"{self.name}/{container['name']}", container) for container in listed]
-
-
-@dataclass(frozen=True)
-class World:
-    """The documents of one overlay and the pods in them."""
-
-    documents: list[Document]
-    pods: list[Pod] = field(default_factory=list)
-
-    def of_kind(self, kind: str) -> list[Document]:
-        """The documents of one kind."""
-        return [document for document in self.documents if document["kind"] == kind]
-
-    def names(self, kind: str, namespace: str) -> set[str]:
-        """Names of one kind in one namespace."""
-        return {d["metadata"]["name"] for d in self.of_kind(kind) if _namespace(d) == namespace}
 
 
 def _policy(rule: Callable[[World], Iterator[str]]) -> Callable[[World], Iterator[str]]:
@@ -57,28 +23,8 @@ def _policy(rule: Callable[[World], Iterator[str]]) -> Callable[[World], Iterato
 
 def broken_policies(documents: list[Document]) -> list[str]:
     """One line ``rule: what breaks it`` for every breach."""
-    world = World(documents, [pod for document in documents if (pod := _pod(document))])
+    world = World(documents)
     return [f"{name}: {line}" for name, rule in POLICIES.items() for line in rule(world)]
-
-
-def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Whether a label selector (``matchLabels`` only; ``{}`` selects all) matches; expressions never match."""
-    return "matchExpressions" not in selector and selector.get("matchLabels", {}).items() <= labels.items()
-
-
-def _namespace(document: Document) -> str:
-    return str(document["metadata"].get("namespace", ""))
-
-
-def _pod(document: Document) -> Pod | None:
-    kind, template = document["kind"], document.get("spec", {})
-    if kind == "CronJob":
-        template = template["jobTemplate"]["spec"]
-    if kind not in ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"):
-        return None
-    template = template["template"]
-    labels = template.get("metadata", {}).get("labels", {})
-    return Pod(f"{kind}/{document['metadata']['name']}", kind, _namespace(document), labels, template["spec"])
 
 
 @_policy
@@ -174,7 +120,7 @@ def no_service_account_tokens(world: World) -> Iterator[str]:
 def network_is_denied_by_default(world: World) -> Iterator[str]:
     """Each namespace denies all traffic, and a policy of its own covers each pod, never with an open peer."""
     for pod in world.pods:
-        policies = [d["spec"] for d in world.of_kind("NetworkPolicy") if _namespace(d) == pod.namespace]
+        policies = [d["spec"] for d in world.of_kind("NetworkPolicy") if namespace_of(d) == pod.namespace]
         mine = [spec for spec in policies if selects(spec["podSelector"], pod.labels)]
         if not any(_denies_all(spec) for spec in mine):
             yield f"{pod.name}'s namespace has no default-deny policy"
@@ -198,7 +144,7 @@ def servers_survive_drains(world: World) -> Iterator[str]:
     for pod in world.pods:
         if pod.kind != "Deployment":
             continue
-        budgets = [d["spec"] for d in world.of_kind("PodDisruptionBudget") if _namespace(d) == pod.namespace]
+        budgets = [d["spec"] for d in world.of_kind("PodDisruptionBudget") if namespace_of(d) == pod.namespace]
         mine = [spec for spec in budgets if selects(spec["selector"], pod.labels)]
         if [spec.get("maxUnavailable") for spec in mine] != [1]:
             yield f"{pod.name} needs exactly one disruption budget with maxUnavailable 1, found {len(mine)} budget(s)"
@@ -241,7 +187,7 @@ def references_resolve(world: World) -> Iterator[str]:
                 yield f"{pod.name} refers to {kind}/{name}, which is not rendered"
     for service in world.of_kind("Service"):
         wanted = {"matchLabels": service["spec"].get("selector", {})}
-        if not any(selects(wanted, pod.labels) for pod in world.pods if pod.namespace == _namespace(service)):
+        if not any(selects(wanted, pod.labels) for pod in world.pods if pod.namespace == namespace_of(service)):
             yield f"Service/{service['metadata']['name']} selects no pod"
 
 
