@@ -18,6 +18,8 @@ from polymart.files import atomic_folder, digest_text, digest_tree
 
 MAX_WINDOWS = 12
 """Newest windows compared; older ones no longer bear on a decision and only cost time."""
+MATERIAL_LOSS = 0.1
+"""Relative loss of labelled performance from which a task counts as hurt; less is within a window's noise."""
 EVIDENTLY_FOLDER = "evidently"
 
 
@@ -52,10 +54,10 @@ def detect_drift(examples: Path, predictions: Path, suite: Suite, out: Path, *,
 
 
 def _hurt(report: TaskReport) -> tuple[bool, float, float]:
-    """Order of tasks by harm: broken data, then labelled loss, then drifted share."""
+    """Order of tasks by harm: broken data, then material labelled loss, then drifted share."""
     newest = report.newest
     loss = newest.performance.loss if newest.performance else 0.0
-    return bool(newest.failures), max(0.0, round(loss, 2)), newest.share
+    return bool(newest.failures), loss if loss >= MATERIAL_LOSS else 0.0, newest.share
 
 
 def _windows(task: Task, tables: TaskTables, suite: Suite) -> list[Window]:

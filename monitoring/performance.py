@@ -21,10 +21,7 @@ def score_rows(kind: Kind, rows: pd.DataFrame) -> float | None:
     if rows.empty:
         return None
     if kind == "multilabel":
-        if not rows["label"].map(lambda label: isinstance(label, list | tuple | np.ndarray)).all():
-            return None
-        return float(np.mean([top in list(labels) for top, labels in
-                              zip(rows["prediction"], rows["label"], strict=True)]))
+        return _top_label_hit(rows)
     if kind == "multiclass":
         return float((rows["label"].astype(str) == rows["prediction"].astype(str)).mean())
     labels, values = (pd.to_numeric(rows[name], errors="coerce") for name in ("label", column))
@@ -33,6 +30,16 @@ def score_rows(kind: Kind, rows: pd.DataFrame) -> float | None:
     if kind == "count":
         return float(mean_absolute_error(labels, values))
     return float(roc_auc_score(labels, values)) if set(labels.unique()) == {0, 1} else None
+
+
+def _top_label_hit(rows: pd.DataFrame) -> float | None:
+    """Share of rows whose predicted top label is among the labels; None where one is a name, the other a position."""
+    if not rows["label"].map(lambda label: isinstance(label, list | tuple | np.ndarray)).all():
+        return None
+    names = {isinstance(label, str) for labels in rows["label"] for label in labels}
+    if names != {isinstance(top, str) for top in rows["prediction"]}:
+        return None
+    return float(np.mean([top in list(labels) for top, labels in zip(rows["prediction"], rows["label"], strict=True)]))
 
 
 def compare(kind: Kind, reference: pd.DataFrame, current: pd.DataFrame) -> Performance | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from monitoring.columns import Buckets, add_text_columns, clean, observations, watched_kinds
+from monitoring.columns import Buckets, add_text_columns, clean, observations, one_value_per_event_time, watched_kinds
 from monitoring.schema import ColumnKind
 from monitoring.window import REFERENCE_SPLITS, Sides, read_table, sample_rows, split_sides, window_origin
 from polymart.config import Suite, Task
@@ -80,7 +80,14 @@ class TaskTables:
 
     def observations(self, rows: pd.DataFrame, name: str, values: pd.Series) -> int:
         """Independent observations behind the cleaned ``values`` of ``rows``."""
-        return observations(rows.assign(**{name: values}), name, "cluster" if name == "score" else self.task.cluster)
+        cluster = "cluster" if name == "score" else self.task.cluster
+        return observations(rows.assign(**{name: values}), name, cluster, by_event_time=name in self.by_event_time)
+
+    @cached_property
+    def by_event_time(self) -> frozenset[str]:
+        """Columns with one value per event time, judged by the reference: a short window cannot tell."""
+        return frozenset(name for name, values in self.reference.items()
+                         if one_value_per_event_time(self.side(name).assign(**{name: values}), name))
 
     def empty_is_usual(self, window_days: int) -> bool:
         """Whether the reference itself went without rows for as long as a window (campaigns, say)."""

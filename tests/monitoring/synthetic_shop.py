@@ -9,7 +9,7 @@ SUITE = {
     "name": "tiny",
     "tasks": [
         {"name": "units", "kind": "count", "source": "units", "metric": "wape", "floor": "last_value",
-         "cluster": "series_id", "split": {"val_from": "2024-03-01", "test_from": "2024-04-01"},
+         "cluster": "series_id", "split": {"val_from": "2024-04-01", "test_from": "2024-04-29"},
          "inputs": {"text": "title", "numeric": ["price", "lag"], "categorical": ["aisle"]}},
         {"name": "intent", "kind": "multiclass", "source": "intent", "inputs": {"text": "title"}, "metric": "accuracy",
          "floor": "majority", "cluster": "example_id"},
@@ -19,11 +19,11 @@ WORDS = np.array(["red", "blue", "green", "shirt", "shoe", "hat", "large", "smal
 
 
 def make_examples(num_rows: int = 3000, seed: int = 0) -> pd.DataFrame:
-    """Rows over 24 weeks from 2024-01-01: train to February, val in March, test in six windows of 14 days."""
+    """Rows over 24 weeks from 2024-01-01: train to March, val in April, test in four windows of 14 days."""
     random = np.random.default_rng(seed)
     days = np.sort(random.integers(0, 175, num_rows))
     times = pd.Timestamp("2024-01-01") + pd.to_timedelta(days * 86_400 + random.integers(0, 86_400, num_rows), unit="s")
-    split = np.select([times < "2024-03-01", times < "2024-04-01"], ["train", "val"], "test")
+    split = np.select([times < "2024-04-01", times < "2024-04-29"], ["train", "val"], "test")
     return pd.DataFrame({
         "example_id": [f"e{i:06d}" for i in range(num_rows)], "series_id": [f"s{i:05d}" for i in range(num_rows)],
         "event_timestamp": times.astype("datetime64[us]"), "split": split, "price": random.lognormal(1, 0.7, num_rows),

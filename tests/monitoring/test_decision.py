@@ -36,7 +36,8 @@ def histories(draw, *, tasks=1, broken=True, rollbacks=True):
     values = st.none() | st.sampled_from([0.2, 0.5, 0.8])
     none = st.none()
     return [
-        window(index, draw(st.integers(0, 10)), columns=draw(st.sampled_from([0, 10, 10, 10])), task=f"task{task}",
+        window(index, draw(st.sampled_from([0, 1, 3, 5, 10])), columns=draw(st.sampled_from([0, 10, 10, 10])),
+               task=f"task{task}",
                failures=draw(st.sampled_from([(), (), (), ("x: all values missing",)])) if broken else (),
                data_digest=draw(st.sampled_from(DIGESTS)), performance=draw(values if rollbacks else none),
                previous_performance=draw(values if rollbacks else none), gate=draw(values if rollbacks else none))
@@ -44,7 +45,8 @@ def histories(draw, *, tasks=1, broken=True, rollbacks=True):
 
 
 STATES = st.builds(RetrainState, last_retrain_at=st.none() | st.datetimes(START, START + timedelta(days=100)),
-                   in_flight=st.booleans(), retrained_digests=st.lists(st.sampled_from(DIGESTS), unique=True).map(tuple))
+                   in_flight=st.booleans(),
+                   retrained_digests=st.lists(st.sampled_from(DIGESTS), unique=True).map(tuple))
 NOWS = st.datetimes(START, START + timedelta(days=140))
 
 
@@ -103,11 +105,12 @@ def test_a_bad_newest_window_is_never_kept_and_a_good_one_always(history, policy
     assert decide(history, policy, state, now).action in expected
 
 
-@given(histories(broken=False, rollbacks=False), policies(), STATES, NOWS)
-def test_bad_but_not_enough_watches(history, policy, state, now):
-    assume(is_bad(history[-1], policy))
-    assume(sum(is_bad(one, policy) for one in history[-policy.of_windows:]) < policy.bad_windows)
-    assert decide(history, policy, state, now).action == "watch"
+@given(st.integers(2, 5), st.data(), NOWS)
+def test_bad_but_not_enough_watches(bad_windows, data, now):
+    num_bad = data.draw(st.integers(0, bad_windows - 2))
+    older = data.draw(st.permutations([10] * num_bad + [0] * 3))
+    history = [window(index, drifted) for index, drifted in enumerate([*older, 10])]
+    assert decide(history, Monitoring(bad_windows=bad_windows, of_windows=5), EMPTY, now).action == "watch"
 
 
 @given(histories(), policies(), STATES, NOWS)
