@@ -1,1 +1,1 @@
-"""components."""
+"""One folder per component: a thin shell that reads artifacts, calls one library function and writes artifacts."""

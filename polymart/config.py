@@ -23,7 +23,9 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 class Settings(BaseSettings):
     """Where things lie on this machine. Each field is read from ``POLYMART_<FIELD>``."""
 
-    model_config = SettingsConfigDict(env_prefix="POLYMART_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="POLYMART_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     data_dir: Path = Field(default_factory=lambda: user_cache_path("polymart"))
     """Downloaded archives and the parquet tables converted from them."""
@@ -52,7 +54,7 @@ class Settings(BaseSettings):
 class Frozen(BaseModel):
     """Base of every suite section: immutable, typed strictly, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class Inputs(Frozen):
@@ -122,6 +124,8 @@ class Task(Frozen):
     """Column whose values are resampled whole in the bootstrap (household, series, review ...)."""
     weight: float = Field(1.0, gt=0)
     """Static weight w_t of the unit-scaled loss."""
+    micro_batch: int = Field(32, ge=1)
+    """Examples of one homogeneous, length-bucketed micro-batch; texts that repeat in it are encoded once."""
     margin: float = Field(0.0, ge=0)
     """Gate margin X_t in metric units: the lower bound of (metric - floor) must exceed -margin."""
     split: Split | None = None
@@ -149,8 +153,6 @@ class Training(Frozen):
     """Steps between validations (early stopping looks at the mean relative validation metric)."""
     patience: int = Field(3, ge=1)
     """Validations without improvement before stopping."""
-    micro_batch_tokens: int = Field(1024, ge=64)
-    """Padded tokens of one homogeneous micro-batch at most (an example counts at least 16)."""
     micro_batches: int = Field(4, ge=1)
     """Micro-batches accumulated into one optimiser step."""
     temperature: float = Field(2.0, ge=1)

@@ -22,6 +22,9 @@ A message names the thing, the rule and the value found; ``remedy`` says what to
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PolymartError(Exception):
     """Base of every error that is shown to a user without a traceback.
@@ -90,3 +93,18 @@ class MonitoringError(PolymartError):
 
 class StorageError(PolymartError):
     """A disk is full, read-only or otherwise refuses a write."""
+
+
+@contextmanager
+def shown_to_user() -> Iterator[None]:
+    """End the process with the message alone when a `PolymartError` leaves the block.
+
+    A pipeline step runs in a process of its own, whose log is what its user reads: the message stands there on
+    lines that start with ``error:``, without a traceback, and the exit status is 2.
+    """
+    try:
+        yield
+    except PolymartError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", flush=True)
+        raise SystemExit(2) from None

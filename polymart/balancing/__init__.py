@@ -1,1 +1,1 @@
-"""balancing."""
+"""How tasks share one optimiser: weights (one file per method) and sampling."""

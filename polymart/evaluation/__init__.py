@@ -1,1 +1,1 @@
-"""evaluation."""
+"""Metrics, intervals, floors and the verdict."""

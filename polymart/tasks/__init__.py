@@ -1,1 +1,27 @@
-"""tasks."""
+"""Kinds of task: one file per kind with label encoding, loss and decoding."""
+
+from __future__ import annotations
+
+from polymart.errors import SuiteError
+from polymart.tasks.base import TaskKind
+from polymart.tasks.binary import Binary
+from polymart.tasks.count import Count
+from polymart.tasks.multiclass import Multiclass
+from polymart.tasks.multilabel import Multilabel
+
+KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Binary(), Multiclass(), Multilabel(), Count())}
+"""Every kind by the name that a suite file uses."""
+
+
+def kind_of(name: str) -> TaskKind:
+    """The kind called ``name``.
+
+    Raises:
+        SuiteError: no such kind.
+    """
+    if name not in KINDS:
+        raise SuiteError(f"task kind {name!r} is unknown", remedy=f"use one of: {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+__all__ = ["KINDS", "TaskKind", "kind_of"]

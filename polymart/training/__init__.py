@@ -1,1 +1,1 @@
-"""training."""
+"""Micro-batches, schedule, loop and checkpoint."""

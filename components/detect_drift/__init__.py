@@ -1,0 +1,1 @@
+"""Compare the newest windows with the training reference, report, and decide."""

@@ -1,0 +1,1 @@
+"""Score the checkpoint on every task's test period, with intervals, floors and baselines."""

@@ -1,0 +1,51 @@
+"""Component `evaluate_suite`."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def evaluate_suite(
+    examples: dsl.Input[dsl.Dataset],
+    checkpoint: dsl.Input[dsl.Model],
+    evaluation: dsl.Output[dsl.Artifact],
+    predictions: dsl.Output[dsl.Dataset],
+    metrics: dsl.Output[dsl.Metrics],
+    suite: str,
+    code_version: str,
+) -> None:
+    """Score the checkpoint on every task's test period, with intervals, floors and baselines.
+
+    Args:
+        examples: folder written by `retrieve_features`.
+        checkpoint: folder written by `train_suite`.
+        evaluation: JSON (schema: ``polymart/evaluation/records.py``).
+        predictions: folder with ``<task>.parquet``: example_id, cluster, event_timestamp, split, label,
+            prediction, score.
+        metrics: one value per task.
+        suite: the suite as JSON.
+        code_version: digest of the library's source; a cache key.
+
+    Raises:
+        DataError: a task has no test rows.
+        CheckpointError: the checkpoint does not match its manifest.
+    """
+    from pathlib import Path
+
+    from polymart.config import Suite
+    from polymart.errors import shown_to_user
+    from polymart.evaluation.evaluate import evaluate_suite
+    from polymart.progress import Progress
+
+    def report(task: str, done: int, total: int) -> None:
+        bars.setdefault(task, Progress("evaluate_suite", total, f"{task} rows"))(done)
+
+    bars: dict = {}
+    with shown_to_user():
+        result = evaluate_suite(
+            Path(examples.path), Path(checkpoint.path), Suite.from_json(suite), Path(predictions.path), report
+        )
+    result.write(Path(evaluation.path))
+    for task in result.tasks:
+        metrics.log_metric(f"{task.task}_{task.metric}".replace("@", "_at_"), task.score.value)

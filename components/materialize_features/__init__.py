@@ -1,0 +1,1 @@
+"""Load the newest feature values into the online store that serving reads."""

@@ -1,0 +1,1 @@
+"""Build the bento that serves the checkpoint."""

@@ -1,0 +1,44 @@
+"""Component `probe_bento`."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def probe_bento(
+    bento: dsl.Input[dsl.Model],
+    checkpoint: dsl.Input[dsl.Model],
+    examples: dsl.Input[dsl.Dataset],
+    feature_store: dsl.Input[dsl.Artifact],
+    probe: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    code_version: str,
+) -> None:
+    """Start the very bento, query it, compare every head with the trainer, measure latency, stop it.
+
+    Args:
+        bento: folder written by `package_bento`.
+        checkpoint: folder written by `train_suite`; the reference for parity.
+        examples: folder written by `retrieve_features`; source of the golden requests.
+        feature_store: folder written by `materialize_features`.
+        probe: JSON with the largest difference per head, p50 and p99 in milliseconds, seconds until ready.
+        metrics: the same numbers.
+        code_version: digest of the library's source; a cache key.
+
+    Raises:
+        ReleaseError: not ready in time, a request failed, or a head differs by more than 1e-4.
+    """
+    from pathlib import Path
+
+    from polymart.errors import shown_to_user
+    from polymart.files import write_json
+    from serving.probe import probe_bento
+
+    with shown_to_user():
+        result = probe_bento(
+            Path(bento.path), Path(checkpoint.path), Path(examples.path), Path(feature_store.path)
+        )
+    write_json(probe.path, result)
+    for name in ("ready_s", "p50_ms", "p99_ms", "max_difference"):
+        metrics.log_metric(name, result[name])

@@ -1,0 +1,1 @@
+"""Write the release manifest and commit it to the deployment repository."""

@@ -1,0 +1,1 @@
+"""Record the run in MLflow and register the checkpoint as a model version."""

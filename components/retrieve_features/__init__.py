@@ -1,0 +1,1 @@
+"""Join features to label rows point-in-time and write one example table per task."""

@@ -1,0 +1,51 @@
+"""Component `train_suite`."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def train_suite(
+    examples: dsl.Input[dsl.Dataset],
+    checkpoint: dsl.Output[dsl.Model],
+    log: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    suite: str,
+    code_version: str,
+) -> None:
+    """Train one encoder with one head per task and write the best checkpoint.
+
+    Args:
+        examples: folder written by `retrieve_features`.
+        checkpoint: folder with ``model.safetensors``, tokenizer, ``suite.json``, ``tasks.json``, ``manifest.json``.
+        log: JSON with the losses per step, the validations, the precision and examples per second.
+        metrics: best step, seconds, examples per second.
+        suite: the suite as JSON.
+        code_version: digest of the library's source; a cache key.
+
+    Raises:
+        TrainingError: a task has no rows, or a loss became NaN.
+    """
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from polymart.config import Settings, Suite
+    from polymart.data.archives import fetch
+    from polymart.errors import shown_to_user
+    from polymart.files import write_json
+    from polymart.progress import Progress
+    from polymart.training.loop import train_suite
+
+    config = Suite.from_json(suite)
+    progress = Progress("train_suite", config.training.max_steps, "steps")
+    with shown_to_user():
+        digest, history = train_suite(
+            Path(examples.path), fetch(config.encoder.dataset, Settings()), config, Path(checkpoint.path),
+            lambda step, _, losses: progress(step, " ".join(f"{k} {v:.2f}" for k, v in losses.items())),
+        )
+    write_json(log.path, asdict(history))
+    checkpoint.metadata["digest"] = digest
+    metrics.log_metric("best_step", history.best_step)
+    metrics.log_metric("seconds", round(history.seconds, 1))
+    metrics.log_metric("examples_per_s", round(history.examples_per_s, 1))

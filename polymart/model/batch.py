@@ -1,0 +1,39 @@
+"""Tensors of one homogeneous batch: every example belongs to the same task.
+
+Shape suffixes: U unique texts, T tokens, B examples, N numeric features, K categorical features,
+L labels, H history features, P padded history length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs of B examples of one task; an absent input is None."""
+
+    size: int
+    tokens_UT: Tensor | None = None
+    """Token ids of the *unique* texts, padded with the tokenizer's padding id."""
+    mask_UT: Tensor | None = None
+    text_index_B: Tensor | None = None
+    """Which of the U texts belongs to each example."""
+    numeric_BN: Tensor | None = None
+    """Standardised numeric features; a missing value is 0 (the median) with its flag in ``missing_BN``."""
+    missing_BN: Tensor | None = None
+    categorical_BK: Tensor | None = None
+    history_ids_BP: Tensor | None = None
+    """Label indices seen before, padded with L (one past the last label)."""
+    history_BPH: Tensor | None = None
+    history_count_BP: Tensor | None = None
+    baseline_B: Tensor | None = None
+    """log1p of a forecast that the head corrects."""
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch with every tensor on ``device``."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in moved.items()})

@@ -1,0 +1,189 @@
+"""From the rows of an example table to tensors: statistics fitted on training rows, then frozen in the checkpoint.
+
+Serving uses the same object on the same column names, so that training and serving cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict
+from tokenizers import Tokenizer
+
+from polymart.config import Inputs
+from polymart.errors import TableError
+from polymart.model.batch import Batch
+
+NUM_HISTORY_FEATURES = 9
+HISTORY_COLUMNS = ("ids", "count", "decayed", "gap")
+
+
+class InputStatistics(BaseModel):
+    """What `fit_statistics` learned from the training rows of one task."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    median: dict[str, float] = {}
+    """Replaces a missing value, on the signed-log scale."""
+    mean: dict[str, float] = {}
+    scale: dict[str, float] = {}
+    vocabulary: dict[str, list[str]] = {}
+    """Known values of each categorical column; index 0 is kept for unseen ones."""
+    num_labels: int = 0
+    """L, for tasks with a label history."""
+
+
+def signed_log(values: np.ndarray) -> np.ndarray:
+    """sign(x) log(1 + |x|): tames the heavy tails of counts and money, keeps 0 and the sign."""
+    return np.sign(values) * np.log1p(np.abs(values))
+
+
+def numeric_array(frame: pd.DataFrame, column: str) -> np.ndarray:
+    """A float64 column; infinities and text count as missing (NaN)."""
+    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def fit_statistics(frame: pd.DataFrame, inputs: Inputs, num_labels: int) -> InputStatistics:
+    """Medians, means, scales and vocabularies of the training rows.
+
+    Raises:
+        TableError: a numeric column has no finite value at all.
+    """
+    median, mean, scale = {}, {}, {}
+    for column in inputs.numeric:
+        values = signed_log(numeric_array(frame, column))
+        if np.isnan(values).all():
+            raise TableError(f"input column {column!r} has no finite value in {len(values)} training rows",
+                             remedy="repair the source of the column, or take it out of the task's inputs")
+        median[column] = float(np.nanmedian(values))
+        filled = np.where(np.isnan(values), median[column], values)
+        mean[column], scale[column] = float(filled.mean()), float(filled.std()) or 1.0
+    vocabulary = {c: sorted(map(str, frame[c].dropna().unique())) for c in inputs.categorical}
+    return InputStatistics(median=median, mean=mean, scale=scale, vocabulary=vocabulary, num_labels=num_labels)
+
+
+class Collator:
+    """Turns rows of a task's example table into a `Batch`."""
+
+    def __init__(self, inputs: Inputs, statistics: InputStatistics, tokenizer: Tokenizer) -> None:
+        self.inputs = inputs
+        self.statistics = statistics
+        self.tokenizer = tokenizer
+
+    def columns(self) -> list[str]:
+        """Every column that a row must have."""
+        inputs = self.inputs
+        history = [f"{inputs.label_history}_{part}" for part in HISTORY_COLUMNS] if inputs.label_history else []
+        single = [column for column in (inputs.text, inputs.baseline) if column]
+        return list(dict.fromkeys([*single, *inputs.numeric, *inputs.categorical, *history]))
+
+    def __call__(self, frame: pd.DataFrame) -> Batch:
+        """Collate all rows of ``frame`` into one batch.
+
+        Raises:
+            TableError: a column of the task's inputs is absent.
+        """
+        absent = [column for column in self.columns() if column not in frame]
+        if absent:
+            raise TableError(f"input columns {absent} are absent; found {list(frame.columns)}",
+                             remedy="retrieve the task's feature service, or correct its inputs in the suite")
+        parts: dict[str, torch.Tensor] = {}
+        inputs = self.inputs
+        if inputs.text:
+            parts |= self._text(frame[inputs.text])
+        if inputs.numeric:
+            parts |= self._numeric(frame)
+        if inputs.categorical:
+            parts["categorical_BK"] = self._categorical(frame)
+        if inputs.label_history:
+            parts |= self._history(frame, inputs.label_history)
+        if inputs.baseline:
+            baseline = np.nan_to_num(numeric_array(frame, inputs.baseline)).clip(min=0)
+            parts["baseline_B"] = torch.from_numpy(np.log1p(baseline).astype(np.float32))
+        return Batch(size=len(frame), **parts)
+
+    def lengths(self, frame: pd.DataFrame) -> np.ndarray:
+        """Tokens of each row's text (0 without text); used to bucket rows of similar length."""
+        if not self.inputs.text:
+            return np.zeros(len(frame), np.int64)
+        texts = frame[self.inputs.text].fillna("").astype(str)
+        unique = texts.unique().tolist()
+        known = dict(zip(unique, (sum(e.attention_mask) for e in self.tokenizer.encode_batch_fast(unique)), strict=True))
+        return texts.map(known).to_numpy(np.int64)
+
+    def _text(self, column: pd.Series) -> dict[str, torch.Tensor]:
+        index, unique = pd.factorize(column.fillna("").astype(str))
+        encodings = self.tokenizer.encode_batch_fast(list(unique))
+        return {
+            "tokens_UT": torch.tensor([e.ids for e in encodings]),
+            "mask_UT": torch.tensor([e.attention_mask for e in encodings]),
+            "text_index_B": torch.from_numpy(index.astype(np.int64)),
+        }
+
+    def _numeric(self, frame: pd.DataFrame) -> dict[str, torch.Tensor]:
+        statistics, columns = self.statistics, self.inputs.numeric
+        values = signed_log(np.stack([numeric_array(frame, c) for c in columns], 1))
+        missing = np.isnan(values)
+        median, mean, scale = (
+            np.array([part[c] for c in columns]) for part in (statistics.median, statistics.mean, statistics.scale)
+        )
+        standard = (np.where(missing, median, values) - mean) / scale
+        # A value far outside the training range must not drown every other feature.
+        return {
+            "numeric_BN": torch.from_numpy(standard.clip(-10, 10).astype(np.float32)),
+            "missing_BN": torch.from_numpy(missing.astype(np.float32)),
+        }
+
+    def _categorical(self, frame: pd.DataFrame) -> torch.Tensor:
+        codes = []
+        for column in self.inputs.categorical:
+            position = {value: i + 1 for i, value in enumerate(self.statistics.vocabulary[column])}
+            codes.append([position.get(str(value), 0) for value in frame[column]])
+        return torch.tensor(codes, dtype=torch.int64).T.contiguous()
+
+    def _history(self, frame: pd.DataFrame, prefix: str) -> dict[str, torch.Tensor]:
+        def lists(part: str) -> list[np.ndarray]:
+            return [np.asarray([] if value is None or np.isscalar(value) else value) for value in frame[f"{prefix}_{part}"]]
+
+        ids, count, decayed, gap = map(lists, HISTORY_COLUMNS)
+        width, num_labels = max(1, *map(len, ids)), self.statistics.num_labels
+        ids_BP = np.full((len(frame), width), num_labels, np.int64)
+        history_BPH = np.zeros((len(frame), width, NUM_HISTORY_FEATURES), np.float32)
+        count_BP = np.zeros((len(frame), width), np.float32)
+        for row, labels in enumerate(ids):
+            known = (labels >= 0) & (labels < num_labels)
+            seen = slice(0, int(known.sum()))
+            ids_BP[row, seen], count_BP[row, seen] = labels[known], count[row][known]
+            history_BPH[row, seen] = history_features(count[row][known], decayed[row][known], gap[row][known])
+        parts = {"history_ids_BP": ids_BP, "history_BPH": history_BPH, "history_count_BP": count_BP}
+        return {name: torch.from_numpy(part) for name, part in parts.items()}
+
+
+def history_features(count: np.ndarray, decayed: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """Nine bounded features of each label seen before, shape (labels, H).
+
+    Args:
+        count: events that had the label.
+        decayed: the same with older events weighted down exponentially.
+        gap: events since the label was last seen (0 = in the newest event).
+    """
+    share = count / max(1.0, float(np.max(count, initial=1.0)))
+    recent = decayed / max(1e-6, float(np.max(decayed, initial=1e-6)))
+    features = (
+        np.ones_like(share), np.log1p(count) / 3, np.log1p(decayed), share, recent, 1 / (1 + gap),
+        np.log(np.maximum(decayed, 1e-5)) / 5, np.log1p(gap) / 3, np.tanh(gap * share / 3),
+    )
+    return np.stack(features, 1).astype(np.float32)
+
+
+def fit_tokenizer(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
+    """Set truncation and padding so that every room encodes a text alike."""
+    tokenizer.enable_truncation(max_length=max_tokens)
+    tokenizer.enable_padding(pad_id=tokenizer.token_to_id("[PAD]") or 0)
+    return tokenizer
+
+

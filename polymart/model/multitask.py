@@ -1,0 +1,57 @@
+"""One shared encoder, one head per task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from polymart.config import Task
+from polymart.model.batch import Batch
+from polymart.model.encoder import TextEncoder
+from polymart.model.heads import TaskHead
+from polymart.model.inputs import InputStatistics
+from polymart.tasks import kind_of
+
+
+class MultiTaskModel(nn.Module):
+    """All heads on one `TextEncoder`; each batch belongs to one task."""
+
+    def __init__(self, encoder: TextEncoder, heads: Mapping[str, TaskHead]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.heads = nn.ModuleDict(heads)
+
+    @classmethod
+    def build(
+        cls,
+        encoder: TextEncoder,
+        tasks: list[Task],
+        statistics: Mapping[str, InputStatistics],
+        labels: Mapping[str, list[str] | None],
+    ) -> MultiTaskModel:
+        """A model with fresh heads for ``tasks``."""
+        heads = {
+            task.name: TaskHead(
+                task.inputs, statistics[task.name], encoder.width, kind_of(task.kind).num_outputs(labels[task.name])
+            )
+            for task in tasks
+        }
+        return cls(encoder, heads)
+
+    def encode(self, batch: Batch) -> Tensor | None:
+        """Text vectors of the batch's unique texts, shape (U, D)."""
+        return None if batch.tokens_UT is None else self.encoder(batch.tokens_UT, batch.mask_UT)
+
+    def forward(self, task: str, batch: Batch, text_UD: Tensor | None = None) -> Tensor:
+        """Raw outputs of one task's head, shape (B, O).
+
+        Args:
+            task: name of the head.
+            batch: inputs of B examples of that task.
+            text_UD: vectors already made by `encode` (several heads can share one pass).
+        """
+        if text_UD is None:
+            text_UD = self.encode(batch)
+        text_BD = None if text_UD is None else text_UD[batch.text_index_B]
+        return self.heads[task](batch, text_BD)

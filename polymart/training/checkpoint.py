@@ -1,0 +1,110 @@
+"""Checkpoint: a folder of safetensors and JSON (never pickle), written whole and verified when read.
+
+``model.safetensors``, ``config.json`` (encoder shape), ``tokenizer.json``, ``suite.json``,
+``tasks.json`` (`TaskState` of each task) and ``manifest.json`` (sha256 of every other file, written last).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from tokenizers import Tokenizer
+
+from polymart.config import Suite
+from polymart.errors import CheckpointError
+from polymart.files import atomic_folder, digest_file, digest_text, read_json, write_json
+from polymart.model.encoder import TextEncoder
+from polymart.model.inputs import InputStatistics, fit_tokenizer
+from polymart.model.multitask import MultiTaskModel
+
+MANIFEST = "manifest.json"
+
+
+class TaskState(BaseModel):
+    """What a head needs besides its weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    labels: list[str] | None
+    """The label map: position to name; None for tasks whose label is a number."""
+    statistics: InputStatistics
+    data_origin: str
+    """Where the labels come from: real, real-redated, authored, derived or synthetic."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint in memory."""
+
+    model: MultiTaskModel
+    tokenizer: Tokenizer
+    suite: Suite
+    """The suite with only the tasks that were trained."""
+    tasks: Mapping[str, TaskState]
+    digest: str = ""
+    """Digest of the manifest; empty before it was written."""
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
+    """Write ``checkpoint`` atomically and return its digest.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    with atomic_folder(folder) as temporary:
+        save_model(checkpoint.model, str(temporary / "model.safetensors"))
+        checkpoint.model.encoder.transformer.config.save_pretrained(temporary)
+        checkpoint.tokenizer.save(str(temporary / "tokenizer.json"))
+        (temporary / "suite.json").write_text(checkpoint.suite.to_json())
+        write_json(temporary / "tasks.json", {n: s.model_dump(mode="json") for n, s in checkpoint.tasks.items()})
+        files = {p.name: digest_file(p) for p in sorted(temporary.iterdir())}
+        write_json(temporary / MANIFEST, {"version": 1, "files": files})
+        return checkpoint_digest(temporary)
+
+
+def checkpoint_digest(folder: Path) -> str:
+    """Digest of a checkpoint's manifest, hence of all its files."""
+    return digest_text((folder / MANIFEST).read_text())
+
+
+def verify_checkpoint(folder: Path) -> str:
+    """Compare every file with the manifest and return the digest.
+
+    Raises:
+        CheckpointError: the manifest is absent (a torn write), a file is absent, foreign or differs.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise CheckpointError(f"{folder} is not a whole checkpoint: {MANIFEST} is absent", remedy="train again, or restore the folder from its release")
+    for name, expected in read_json(folder / MANIFEST)["files"].items():
+        found = digest_file(folder / name) if (folder / name).is_file() else "absent"
+        if found != expected:
+            raise CheckpointError(f"checkpoint file {folder / name} must have {expected}, found {found}",
+                                  remedy="restore the file from its release, or train again")
+    return checkpoint_digest(folder)
+
+
+def load_checkpoint(folder: Path | str) -> Checkpoint:
+    """Read and verify a checkpoint.
+
+    Raises:
+        CheckpointError: see `verify_checkpoint`; also weights that do not fit the suite.
+    """
+    folder = Path(folder)
+    digest = verify_checkpoint(folder)
+    suite = Suite.from_json((folder / "suite.json").read_text(), origin=str(folder / "suite.json"))
+    tasks = {name: TaskState.model_validate(state) for name, state in read_json(folder / "tasks.json").items()}
+    tokenizer = fit_tokenizer(Tokenizer.from_file(str(folder / "tokenizer.json")), suite.encoder.max_tokens)
+    encoder = TextEncoder.from_config(folder, suite.encoder.trainable_layers)
+    model = MultiTaskModel.build(
+        encoder, suite.tasks, {n: s.statistics for n, s in tasks.items()}, {n: s.labels for n, s in tasks.items()}
+    )
+    try:
+        load_model(model, str(folder / "model.safetensors"))
+    except (RuntimeError, SafetensorError) as error:
+        raise CheckpointError(f"weights in {folder} do not fit its suite: {error}", remedy="train again") from error
+    return Checkpoint(model.eval(), tokenizer, suite, tasks, digest)
