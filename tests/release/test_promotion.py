@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -178,6 +181,32 @@ def test_unreachable_repository_is_named_without_its_password(release, address):
     with pytest.raises(ReleaseError, match=r"cannot be cloned") as caught:
         promote_release(address, release("a"), "staging")
     assert "secret" not in str(caught.value)
+
+
+def test_the_token_of_a_pod_opens_a_guarded_repository(repository, release, monkeypatch):
+    promote_release(repository, release("a"), "staging")
+    git(repository, "update-server-info")
+    expected = "Basic " + base64.b64encode(b"polymart:s3cret").decode()
+
+    class Guarded(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.headers.get("Authorization") == expected:
+                return super().do_GET()
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic realm=git")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Guarded, directory=Path(repository).parent)) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/deployment.git"
+        with pytest.raises(ReleaseError, match="cannot be cloned"):
+            history(address, "staging")
+        monkeypatch.setenv("GIT_ASKPASS_TOKEN", "s3cret")
+        assert history(address, "staging")[0].release == release("a").release
+        server.shutdown()
 
 
 def test_what_is_not_a_repository_is_named(release, tmp_path: Path):

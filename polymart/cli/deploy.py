@@ -1,0 +1,76 @@
+"""``polymart deploy``: render and check manifests, roll back, show what ran."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="deploy", help="Render and check Kubernetes manifests, roll back, show what ran.", no_args_is_help=True
+)
+
+Overlay = Annotated[Path, typer.Argument(help="A kustomization, e.g. k8s/overlays/local.")]
+Environment = Annotated[str, typer.Option(help="Environment, e.g. local or staging.")]
+Repository = Annotated[str, typer.Option(help="Deployment repository; default POLYMART_DEPLOY_REPO.")]
+
+
+@app.command("render")
+def render_command(overlay: Overlay) -> None:
+    """Print the documents that an overlay stands for; touches no cluster."""
+    from polymart.config import Settings
+    from polymart.release.manifests import find_kubectl, render_text
+
+    typer.echo(render_text(overlay, find_kubectl(Settings())), nl=False)
+
+
+@app.command("validate")
+def validate_command(overlay: Overlay) -> None:
+    """Check every document of an overlay against the strict schema of its kind and against the policies."""
+    from polymart.config import Settings
+    from polymart.release.manifests import KUBERNETES, find_kubectl, validate_overlay
+    from polymart.release.policies import POLICIES
+
+    documents = validate_overlay(overlay, find_kubectl(Settings()))
+    typer.echo(
+        f"{overlay}: {len(documents)} documents fit Kubernetes {KUBERNETES} and keep all {len(POLICIES)} policies"
+    )
+
+
+@app.command("rollback")
+def rollback_command(
+    environment: Environment,
+    to: Annotated[str | None, typer.Option(help="An earlier release; default: the one before the current.")] = None,
+    repository: Repository = "",
+) -> None:
+    """Return an environment to an earlier release by one commit."""
+    from polymart.config import Settings
+    from polymart.release.promotion import rollback_release
+
+    done = rollback_release(repository or Settings().deployment_repository, environment, to)
+    if done.changed:
+        typer.echo(f"{environment}: {done.previous} -> {done.release} (commit {done.commit[:12]})")
+    else:
+        typer.echo(f"{environment} already runs {done.release}; nothing to do")
+
+
+@app.command("history")
+def history_command(environment: Environment = "local", repository: Repository = "") -> None:
+    """Show what an environment ran, newest first."""
+    from rich.table import Table
+
+    from polymart.cli.console import console
+    from polymart.config import Settings
+    from polymart.release.promotion import history
+
+    past = history(repository or Settings().deployment_repository, environment)
+    if not past:
+        typer.echo(f"{environment} has run no release yet")
+        return
+    table = Table("release", "action", "committed (UTC)", "by", "verdict", "override", "commit")
+    for deployment in past:
+        when = f"{deployment.at:%Y-%m-%d %H:%M}"
+        table.add_row(deployment.release, deployment.action, when, deployment.author, deployment.overall,
+                      deployment.override, deployment.commit[:12])  # fmt: skip
+    console().print(table)
