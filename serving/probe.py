@@ -1,0 +1,124 @@
+"""Probe a bento: start it, ask it, compare every head with the trainer's code, measure, stop it."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from polymart.errors import CheckpointError, ReleaseError
+from polymart.model.predictor import Predictor
+from polymart.training.checkpoint import verify_checkpoint
+from serving.contract import MAX_ID
+from serving.golden import Golden, answered_scores, difference, golden_requests
+from serving.packaging import packaged_checkpoint
+from serving.server import Server, running
+from serving.startup import open_features
+
+TOLERANCE = 1e-4
+"""Largest accepted difference of a score, relative where the score is above 1 (units)."""
+REQUEST_TIMEOUT_S = 30.0
+
+
+def probe_bento(
+    bento: Path, checkpoint: Path, examples: Path, feature_store: Path, *, timeout_s: float = 90, requests: int = 60
+) -> dict[str, Any]:
+    """Start exactly this bento and hold its answers against a `Predictor` of ``checkpoint``.
+
+    Args:
+        bento: folder written by `serving.packaging.build_bento`.
+        checkpoint: the checkpoint it must serve; the reference for parity.
+        examples: folder with ``<task>.parquet``; source of the golden requests.
+        feature_store: materialised feature store that both sides read.
+        timeout_s: seconds until the server must be ready.
+        requests: golden requests, sent one after another; at least one per task is sent.
+
+    Returns:
+        ``ready_s`` (seconds), ``p50_ms`` and ``p99_ms`` of a request (milliseconds), ``max_difference``,
+        ``differences`` per task, ``requests`` and ``status``, which is ``"pass"``.
+
+    Raises:
+        ReleaseError: the bento holds another checkpoint, was not ready in time, a request failed, a head differs by
+            more than `TOLERANCE`, or a broken request is not answered with its 4xx; holds the tail of the server's log.
+    """
+    _same_checkpoint(bento, checkpoint)
+    predictor = Predictor.load(checkpoint)
+    golden = golden_requests(predictor, open_features(str(feature_store)), examples, requests)
+    with running(bento, feature_store, timeout_s=timeout_s) as server:
+        try:
+            with httpx.Client(base_url=server.url, timeout=REQUEST_TIMEOUT_S) as client:
+                differences, durations_ms = _ask(client, golden, predictor.checkpoint.digest)
+                _check_refusals(client, {one.endpoint for one in golden})
+            _check_parity(differences)
+        except (ReleaseError, httpx.HTTPError) as error:
+            raise _with_log(error, server) from error
+    return {
+        "ready_s": round(server.ready_s, 3),
+        "p50_ms": float(np.percentile(durations_ms, 50)), "p99_ms": float(np.percentile(durations_ms, 99)),
+        "max_difference": max(differences.values()), "differences": differences,
+        "requests": len(golden), "status": "pass",
+    }  # fmt: skip
+
+
+def _same_checkpoint(bento: Path, checkpoint: Path) -> None:
+    expected = verify_checkpoint(checkpoint)
+    try:
+        found = verify_checkpoint(packaged_checkpoint(bento))
+    except CheckpointError as error:
+        raise ReleaseError(f"the bento's checkpoint is broken: {error.message}", remedy="build the bento again") from error
+    if found != expected:
+        raise ReleaseError(f"the bento must hold checkpoint {expected}, found {found}", remedy="build the bento again")
+
+
+def _ask(client: httpx.Client, golden: list[Golden], digest: str) -> tuple[dict[str, float], list[float]]:
+    """Send every request; the largest difference per task and every request's duration in milliseconds."""
+    differences: dict[str, float] = {}
+    durations_ms = []
+    for one in golden:
+        started = time.perf_counter()
+        response = client.post(f"/{one.endpoint}", json=one.body)
+        durations_ms.append(1000 * (time.perf_counter() - started))
+        if response.status_code != 200:
+            raise ReleaseError(f"/{one.endpoint} must answer 200, found {response.status_code}: {response.text[:500]}")
+        answer = response.json()
+        if answer["checkpoint"] != digest:
+            raise ReleaseError(f"/{one.endpoint} must answer from checkpoint {digest}, found {answer['checkpoint']}")
+        found = answered_scores(one.endpoint, answer)
+        for task, expected in one.expected.items():
+            gap = difference(found.get(task, {}), expected)
+            differences[task] = max(differences.get(task, 0.0), gap)
+    return differences, durations_ms
+
+
+def _check_parity(differences: dict[str, float]) -> None:
+    wrong = {task: gap for task, gap in differences.items() if not gap <= TOLERANCE}
+    if wrong:
+        named = ", ".join(f"{task} by {gap:.3g}" if math.isfinite(gap) else f"{task} in its labels" for task, gap in wrong.items())
+        raise ReleaseError(f"the server's answers may differ from the trainer's by {TOLERANCE}, found {named}",
+                           remedy="do not release; compare the bento's code and the checkpoint with the trainer's")
+
+
+def _check_refusals(client: httpx.Client, endpoints: set[str]) -> None:
+    """Broken requests must get their own status and a message."""
+    cases = [("understand", {"text": "   "}, 400), ("understand", {"text": 7}, 400)]
+    if "recommend" in endpoints:
+        cases.append(("recommend", {"household_id": MAX_ID}, 404))
+    if "ads" in endpoints:
+        cases.append(("ads", {"household_id": MAX_ID, "campaign_ids": [1]}, 404))
+    if "demand" in endpoints:
+        cases.append(("demand", {"category_id": MAX_ID, "store_id": 1}, 404))
+    for endpoint, body, status in cases:
+        response = client.post(f"/{endpoint}", json=body)
+        if response.status_code != status or not response.json().get("error"):
+            raise ReleaseError(f"/{endpoint} with {body} must answer {status} with an error message, "
+                               f"found {response.status_code}: {response.text[:300]}")
+
+
+def _with_log(error: Exception, server: Server) -> ReleaseError:
+    message = error.message if isinstance(error, ReleaseError) else f"a request failed: {error!r}"
+    remedy = getattr(error, "remedy", "") or "read the end of the server's log above, correct it and build again"
+    return ReleaseError(f"{message}\nthe end of the server's log:\n{server.tail()}", remedy=remedy)

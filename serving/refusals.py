@@ -1,0 +1,23 @@
+"""Why a request is refused, each with its HTTP status."""
+
+from __future__ import annotations
+
+from polymart.errors import ServingError
+
+
+class UnknownTaskError(ServingError):
+    """The release holds no head for what was asked."""
+
+    status = 404
+
+
+class UnknownEntityError(ServingError):
+    """The feature store does not know a household, campaign, category or store."""
+
+    status = 404
+
+
+class FeaturesUnavailableError(ServingError):
+    """The online store is missing or does not answer; text-only tasks still do."""
+
+    status = 503

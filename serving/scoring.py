@@ -1,0 +1,108 @@
+"""From entity keys or text to answers: features, one encoder pass, heads.
+
+Shape suffixes: B examples (always 1 for text), O head outputs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from polymart.config import Task
+from polymart.model.predictor import Predictor
+from polymart.tasks import kind_of
+from serving.features import Features
+from serving.refusals import UnknownTaskError
+
+RECOMMEND, ADS, DEMAND = "next_category", "coupon_response", "demand"
+"""The task behind each endpoint that reads features; ``/understand`` serves every text-only task."""
+
+
+def is_text_only(task: Task) -> bool:
+    """Whether ``task`` reads one text and nothing else, so that it can share the encoder pass of any other such task."""
+    inputs = task.inputs
+    return bool(inputs.text) and not (
+        task.feature_service or inputs.numeric or inputs.categorical or inputs.label_history or inputs.baseline)
+
+
+class Scorer:
+    """Answers the service's questions from a `Predictor` and the online features."""
+
+    def __init__(self, predictor: Predictor, features: Features) -> None:
+        self.predictor = predictor
+        self.features = features
+        self.tasks = {task.name: task for task in predictor.checkpoint.suite.tasks}
+        self.text_tasks = [task for task in self.tasks.values() if is_text_only(task)]
+
+    @property
+    def digest(self) -> str:
+        """Digest of the checkpoint that answers."""
+        return self.predictor.checkpoint.digest
+
+    def recommend(self, household_id: int, top: int) -> list[dict[str, Any]]:
+        """The ``top`` categories as ``{"label", "score"}``, best first.
+
+        Raises:
+            UnknownTaskError, UnknownEntityError, FeaturesUnavailableError: see `rows`.
+        """
+        return self.predictor.answer(RECOMMEND, self.rows(RECOMMEND, [{"household_id": household_id}]), top)[0]["items"]
+
+    def ads(self, household_id: int, campaign_ids: list[int]) -> list[dict[str, Any]]:
+        """Each campaign once as ``{"campaign_id", "score"}``, best first; equal scores keep the order asked.
+
+        Raises:
+            UnknownTaskError, UnknownEntityError, FeaturesUnavailableError: see `rows`.
+        """
+        campaigns = list(dict.fromkeys(campaign_ids))
+        frame = self.rows(ADS, [{"household_id": household_id, "campaign_id": campaign} for campaign in campaigns])
+        scores_B = self.predictor.scores(ADS, frame)[:, 0]
+        return [{"campaign_id": campaigns[i], "score": float(scores_B[i])} for i in np.argsort(-scores_B, kind="stable")]
+
+    def demand(self, category_id: int, store_id: int) -> dict[str, float]:
+        """Units of the coming week by quantile name.
+
+        Raises:
+            UnknownTaskError, UnknownEntityError, FeaturesUnavailableError: see `rows`.
+        """
+        frame = self.rows(DEMAND, [{"category_id": category_id, "store_id": store_id}])
+        return self.predictor.answer(DEMAND, frame)[0]
+
+    def understand(self, text: str, top: int) -> dict[str, dict[str, Any]]:
+        """The answer of every text-only task to ``text``, from one encoder pass.
+
+        Raises:
+            UnknownTaskError: the release has no text-only task.
+        """
+        if not self.text_tasks:
+            raise self._absent("understands text")
+        model, first = self.predictor.model, self.text_tasks[0]
+        batch = self.predictor.collators[first.name](pd.DataFrame({first.inputs.text: [text]}))
+        batch = batch.to(self.predictor.device)
+        answers = {}
+        with torch.inference_mode():
+            text_UD = model.encode(batch)
+            for task in self.text_tasks:
+                kind = kind_of(task.kind)
+                scores_BO = kind.activate(model(task.name, batch, text_UD).float()).cpu().numpy()
+                answers[task.name] = kind.decode(scores_BO, self.predictor.checkpoint.tasks[task.name].labels, top)[0]
+        return answers
+
+    def rows(self, task: str, entity_rows: list[dict[str, int]]) -> pd.DataFrame:
+        """The online features of ``entity_rows`` as rows of the task's example table.
+
+        Raises:
+            UnknownTaskError: the release has no such task.
+            UnknownEntityError: the store knows nothing of a row's keys.
+            FeaturesUnavailableError: the store is missing or does not answer.
+        """
+        if task not in self.tasks:
+            raise self._absent(f"is called {task!r}")
+        service = self.tasks[task].feature_service or task
+        rows = self.features.read(service, entity_rows)
+        return pd.DataFrame([{**keys, **row} for keys, row in zip(entity_rows, rows, strict=True)])
+
+    def _absent(self, rule: str) -> UnknownTaskError:
+        return UnknownTaskError(f"no task of this release {rule}", remedy=f"this release has: {', '.join(self.tasks)}")

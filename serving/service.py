@@ -1,0 +1,142 @@
+"""The BentoML service. ``/livez``, ``/readyz`` and ``/metrics`` come with BentoML.
+
+One worker, and the endpoints are plain functions run one at a time on its single thread: torch uses all cores
+within one forward pass, a second pass beside it would only make both slower, and the event loop stays free to
+answer probes. More throughput comes from more replicas. At most `MAX_WAITING` requests wait; further ones get 429.
+
+Heavy modules are imported when a worker starts, because BentoML also imports this file in the process that
+supervises the worker, where torch and feast would cost seconds and half a gigabyte for nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bentoml
+from starlette.responses import JSONResponse
+
+from polymart.errors import PolymartError
+from serving.contract import (
+    AdsRequest,
+    AdsResponse,
+    DemandRequest,
+    DemandResponse,
+    RecommendRequest,
+    RecommendResponse,
+    UnderstandRequest,
+    UnderstandResponse,
+)
+from serving.guard import JsonBodyGuard
+
+MAX_WAITING = 64
+MAX_TORCH_THREADS = 4
+TIMEOUT_S = 30
+PACKAGED_CHECKPOINT = Path(__file__).resolve().parents[1] / "checkpoint"
+"""Where `serving.packaging` puts the checkpoint: beside the packages in the bento's source folder."""
+
+
+def refusing(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Answer errors of ours with their status and message instead of BentoML's general ones."""
+
+    @functools.wraps(endpoint)
+    def answered(self: Any, request: Any, /) -> Any:
+        try:
+            return endpoint(self, request)
+        except PolymartError as error:
+            # Anything without a status of its own means that release and feature store do not fit: not the caller's fault.
+            body = {"error": error.message, "remedy": error.remedy}
+            return JSONResponse(body, status_code=getattr(error, "status", 503))
+
+    return answered
+
+
+@bentoml.service(
+    name="polymart",
+    workers=1,
+    threads=1,
+    traffic={"timeout": TIMEOUT_S, "max_concurrency": MAX_WAITING},
+    envs=[{"name": "BENTOML_DO_NOT_TRACK", "value": "True"}, {"name": "HF_HUB_OFFLINE", "value": "1"}],
+)
+class PolymartService:
+    """All decisions of the shop from one checkpoint."""
+
+    def __init__(self) -> None:
+        from serving.prediction_log import log_from_environment
+        from serving.startup import load_scorer
+
+        self.log = log_from_environment()
+        self.scorer = load_scorer(
+            Path(os.environ.get("POLYMART_CHECKPOINT") or PACKAGED_CHECKPOINT),
+            os.environ.get("POLYMART_FEATURE_STORE", ""), MAX_TORCH_THREADS,
+        )  # fmt: skip
+
+    @bentoml.on_shutdown
+    def close(self) -> None:
+        """Write the rest of the prediction log."""
+        if self.log is not None:
+            self.log.close()
+
+    @bentoml.api
+    @refusing
+    def recommend(self, request: RecommendRequest, /) -> RecommendResponse:
+        """The categories that a household will buy from next, best first."""
+        started = time.perf_counter()
+        items = self.scorer.recommend(request.household_id, request.top)
+        stamp = self._stamp()
+        self._record(started, stamp, "next_category", items[0]["label"], items[0]["score"],
+                     household_id=request.household_id)
+        return RecommendResponse(**stamp, household_id=request.household_id, items=items)
+
+    @bentoml.api
+    @refusing
+    def ads(self, request: AdsRequest, /) -> AdsResponse:
+        """The given campaigns, ranked by how likely the household is to redeem one of their coupons."""
+        started = time.perf_counter()
+        items = self.scorer.ads(request.household_id, request.campaign_ids)
+        stamp = self._stamp()
+        for item in items:
+            self._record(started, stamp, "coupon_response", item["score"], item["score"],
+                         household_id=request.household_id, campaign_id=item["campaign_id"])
+        return AdsResponse(**stamp, household_id=request.household_id, items=items)
+
+    @bentoml.api
+    @refusing
+    def demand(self, request: DemandRequest, /) -> DemandResponse:
+        """Units of a category that a store will sell in the coming week, as quantiles."""
+        started = time.perf_counter()
+        quantiles = self.scorer.demand(request.category_id, request.store_id)
+        stamp, keys = self._stamp(), request.model_dump()
+        self._record(started, stamp, "demand", quantiles["q50"], quantiles["q50"], **keys)
+        return DemandResponse(**stamp, **keys, quantiles=quantiles)
+
+    @bentoml.api
+    @refusing
+    def understand(self, request: UnderstandRequest, /) -> UnderstandResponse:
+        """What every text-only task of the release says about a text."""
+        started = time.perf_counter()
+        tasks = self.scorer.understand(request.text, request.top)
+        stamp = self._stamp()
+        for task, answer in tasks.items():
+            self._record(started, stamp, task, answer.get("label"), answer.get("score"))
+        return UnderstandResponse(**stamp, tasks=tasks)
+
+    def _stamp(self) -> dict[str, str]:
+        return {"prediction_id": uuid.uuid4().hex, "checkpoint": self.scorer.digest}
+
+    def _record(
+        self, started: float, stamp: dict[str, str], task: str, prediction: Any, score: float | None, **keys: int
+    ) -> None:
+        if self.log is None:
+            return
+        text = None if prediction is None else str(prediction)
+        self.log.add(**stamp, task=task, prediction=text, score=score,
+                     latency_ms=1000 * (time.perf_counter() - started), **keys)
+
+
+PolymartService.add_asgi_middleware(JsonBodyGuard)

@@ -1,0 +1,42 @@
+"""A tiny checkpoint (random weights), its feature rows and example tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from checkpoints import SUITE, example_tables, save_tiny_checkpoint
+
+from polymart.config import Suite
+from polymart.model.predictor import Predictor
+
+
+@pytest.fixture(scope="session")
+def suite() -> Suite:
+    return SUITE
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    save_tiny_checkpoint(folder, SUITE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def predictor(checkpoint: Path) -> Predictor:
+    return Predictor.load(checkpoint)
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("examples")
+    for task, frame in example_tables().items():
+        frame.to_parquet(folder / f"{task}.parquet", coerce_timestamps="us")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tables() -> dict[str, pd.DataFrame]:
+    return example_tables()
