@@ -63,26 +63,13 @@ def _known(suite: Suite) -> dict[str, str]:
     from polymart.config import Settings
     from polymart.data.archives import data_version
     from polymart.data.needs import needs_of
+    from polymart.version import code_version
 
     return {
         "suite": suite.to_json(),
         "data_version": data_version(needs_of(suite).archives, Settings()),
-        "code_version": _code_version(),
+        "code_version": code_version(),
     }
-
-
-def _code_version() -> str:
-    """Digest of every room whose code a component runs."""
-    from importlib.util import find_spec
-
-    from polymart.files import canonical_json, digest_text, digest_tree
-
-    rooms = ("polymart", "components", "pipelines", "feature_repo", "serving", "monitoring")
-    folders = {room: Path(str(spec.origin)).parent for room in rooms if (spec := find_spec(room))}
-    suffixes = (".py", ".yaml", ".toml", ".j2")
-    return digest_text(
-        canonical_json({room: digest_tree(folder, suffixes=suffixes) for room, folder in folders.items()})
-    )
 
 
 def _pairs(arguments: list[str]) -> dict[str, str]:
