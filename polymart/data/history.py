@@ -36,11 +36,12 @@ def household_history(con: duckdb.DuckDBPyConnection) -> pa.Table:
     """
     names = np.array([row[0] for row in con.execute("SELECT name FROM categories ORDER BY category_id").fetchall()])
     bought = con.execute(BOUGHT).fetchnumpy()
-    households, starts = np.unique(bought["household_id"], return_index=True)
-    stops = np.append(starts[1:], len(bought["household_id"]))
-    times = bought["event_timestamp"].astype("datetime64[us]").astype(np.int64)
+    owners, baskets, categories = (np.asarray(bought[name]) for name in ("household_id", "basket_id", "category_id"))
+    times = np.asarray(bought["event_timestamp"]).astype("datetime64[us]").astype(np.int64)
+    households, starts = np.unique(owners, return_index=True)
+    stops = np.append(starts[1:], len(owners))
     blocks = [
-        _household(times[a:b], bought["basket_id"][a:b], bought["category_id"][a:b], names)
+        _household(times[a:b], baskets[a:b], categories[a:b], names)
         for a, b in zip(starts, stops, strict=True)
     ]
     return _as_table(households, blocks)

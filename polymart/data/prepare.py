@@ -39,7 +39,8 @@ TABLES_OF: dict[str, list[str]] = {
 NOTES = {
     "next_category": "label = ids of the categories in a household's next basket; first baskets left out",
     "coupon_response": "label = household redeemed any coupon of the campaign between its first and last day",
-    "demand": "label = units the panel bought in a week, not store totals; series chosen by activity over the whole log",
+    "demand": "label = units the panel bought in a week, not store totals; series are chosen by activity over the "
+              "whole log",
     "sentiment": "label = mean human valence below -0.5, within, above 0.5; split by whole reviews",
     "intent": "label = customer-service intent; the test file as published",
 }
@@ -131,7 +132,7 @@ def _describe(folder: Path, sources: dict[str, Path], rules: Rules) -> dict[str,
 
 
 def _label_info(label_maps: dict[str, list[str] | None]) -> dict[str, object]:
-    origin = {name.split("/")[1]: key for key, names in TABLES_OF.items() for name in names if name.startswith("labels/")}
+    origin = {name.removeprefix("labels/"): key for key, names in TABLES_OF.items() for name in names}
     return {
         name: {"labels": names, "data_origin": SOURCES[origin[name]]["data_origin"],
                "licence": SOURCES[origin[name]]["licence"], "note": NOTES[name]}

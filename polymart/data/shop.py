@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from polymart.data.tables import Rules, count_rows, source_file
-from polymart.data.wording import readable_category
+from polymart.data.wording import readable
 from polymart.errors import TableError
 
 KEY = "completejourney"
@@ -118,7 +118,8 @@ def load_shop(con: duckdb.DuckDBPyConnection, folder: Path, rules: Rules) -> Non
     for table, (name, select) in RAW.items():
         _read(con, table, source_file(folder, name, KEY), select)
     con.execute(LINES)
-    rules.add("transactions", "exact duplicates are dropped", count_rows(con, "raw_lines"), count_rows(con, "transactions"))
+    rules.add("transactions", "exact duplicates are dropped",
+              count_rows(con, "raw_lines"), count_rows(con, "transactions"))
     con.execute("DROP TABLE raw_lines")
     rules.keep(con, "transactions", LINE_RULES)
     _load_categories(con)
@@ -133,7 +134,7 @@ def load_shop(con: duckdb.DuckDBPyConnection, folder: Path, rules: Rules) -> Non
 def _read(con: duckdb.DuckDBPyConnection, table: str, path: str, select: str) -> None:
     try:
         con.execute(f"CREATE TABLE {table} AS {select} FROM read_parquet($path)", {"path": path})
-    except (duckdb.BinderException, duckdb.InvalidInputException, duckdb.ConversionException, duckdb.IOException) as error:
+    except duckdb.Error as error:
         raise TableError(f"source {KEY}: {path} cannot be read as {table}: {error}",
                          remedy="fetch the archive again, or give the file the columns named above") from error
 
@@ -145,8 +146,11 @@ def _load_categories(con: duckdb.DuckDBPyConnection) -> None:
         raise TableError(f"source {KEY}: no line of transactions.parquet survives the cleaning rules",
                          remedy="look at the rules in polymart/data/shop.py; the file may hold another shop's columns")
     names.insert(0, "category_id", range(len(names)))
-    names["name"] = [readable_category(name) for name in names.category]
-    names["category_text"] = names["name"] + ", " + names.department.str.lower()
+    names["name"] = names.category.map(readable)
+    # Two spellings may read alike; labels must not.
+    alike = names.name.duplicated(keep=False)
+    names["name"] = names.name.where(~alike, names.category.str.lower().str.replace(",", " "))
+    names["category_text"] = names.name + ", " + names.department.map(readable)
     con.register("category_frame", pa.Table.from_pandas(names, preserve_index=False))
     con.execute("CREATE TABLE categories AS FROM category_frame")
     con.unregister("category_frame")

@@ -1,0 +1,138 @@
+"""Apply the definitions, join features point-in-time, fill the online store."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import warnings
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+from feast import FeatureStore, FeatureView
+
+from feature_repo.entities import ENTITIES
+from feature_repo.online import online_features
+from feature_repo.opening import join_keys, open_store, service_views
+from feature_repo.services import make_services
+from feature_repo.sources import make_sources
+from feature_repo.views import make_views
+from feature_repo.wide import POINTER, ROW, is_wide, make_pointer, take_rows
+
+__all__ = ["apply", "materialize", "online_features", "open_store", "retrieve"]
+
+ROW_ID = "polymart_row_id"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def apply(tables: Path, store: Path) -> FeatureStore:
+    """Register entities, views and services in a fresh store folder.
+
+    The online part of a store can be moved with its folder; joins read the feature files where they were applied.
+
+    Args:
+        tables: the ``tables/`` artifact; its feature files are read in place.
+        store: folder of the store; what it held of an earlier store is removed.
+
+    Raises:
+        FileNotFoundError: a feature table is missing.
+    """
+    views = make_views(make_sources(tables))
+    store = Path(store)
+    store.mkdir(parents=True, exist_ok=True)
+    # A registry that outlives its online database makes Feast say "No changes" and fail later: start clean.
+    for name in ("registry.db", "online.db"):
+        (store / name).unlink(missing_ok=True)
+    shutil.copyfile(Path(__file__).with_name("feature_store.yaml"), store / "feature_store.yaml")
+    feature_store = FeatureStore(repo_path=str(store))
+    pointers = [make_pointer(view, store) for view in views.values() if is_wide(view)]
+    feature_store.apply([*ENTITIES, *views.values(), *pointers, *make_services(views)])
+    return feature_store
+
+
+def retrieve(store: Path, feature_service: str, entity_rows: pd.DataFrame) -> pd.DataFrame:
+    """Join the features of a service to entity rows as they were known at each row's ``event_timestamp``.
+
+    A value counts as known when both its ``event_timestamp`` and its ``created_timestamp`` are at or before the
+    row's; of several the newest event wins, then the newest creation.
+
+    Args:
+        store: folder that `apply` made.
+        feature_service: name in `feature_repo.services.SERVICES`.
+        entity_rows: entity keys and ``event_timestamp`` (naive UTC); other columns are carried along.
+
+    Returns:
+        ``entity_rows`` in its order with the service's columns appended; what was unknown then is missing.
+
+    Raises:
+        ValueError: no such service, a key is missing from ``entity_rows``, a feature would overwrite one of its
+            columns, or the join did not return every row exactly once.
+    """
+    feature_store = open_store(store)
+    views = service_views(feature_store, feature_service)
+    keys = join_keys(views)
+    _check_columns(feature_service, views, entity_rows)
+    asked = entity_rows[[*keys, "event_timestamp"]].reset_index(drop=True)
+    asked[ROW_ID] = range(len(asked))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # ibis still calls a method that duckdb renamed
+        joined = feature_store.get_historical_features(
+            asked, features=[ref for view in views for ref in _references(view)], filter_by_created_timestamp=True,
+        ).to_df().sort_values(ROW_ID, ignore_index=True)
+    if not joined[ROW_ID].equals(asked[ROW_ID]):
+        raise ValueError(f"service {feature_service}: {len(asked)} rows went into the join, {len(joined)} came back")
+    features = [
+        take_rows(view, store, joined[ROW.format(view.name)]) if is_wide(view)
+        else joined[[field.name for field in view.features]]
+        for view in views
+    ]
+    return pd.concat([entity_rows.reset_index(drop=True), *features], axis=1)
+
+
+def _references(view: FeatureView) -> list[str]:
+    if is_wide(view):
+        return [f"{POINTER.format(view.name)}:{ROW.format(view.name)}"]
+    return [f"{view.name}:{field.name}" for field in view.features]
+
+
+def _check_columns(feature_service: str, views: list[FeatureView], entity_rows: pd.DataFrame) -> None:
+    absent = [name for name in (*join_keys(views), "event_timestamp") if name not in entity_rows]
+    if absent:
+        raise ValueError(f"service {feature_service} needs the columns {', '.join(absent)} in its entity rows")
+    twice = [field.name for view in views for field in view.features if field.name in entity_rows]
+    if twice:
+        raise ValueError(f"service {feature_service} would overwrite the columns {', '.join(twice)} of its entity rows")
+
+
+def materialize(store: Path, until: datetime | None = None) -> dict[str, int]:
+    """Write the newest values of every entity into the online store.
+
+    Args:
+        store: folder that `apply` made.
+        until: newest ``event_timestamp`` taken (naive UTC); the newest of all tables when None.
+
+    Returns:
+        Rows of each view's newest values (one per entity) that were written.
+    """
+    feature_store = open_store(store)
+    views = sorted((view for view in feature_store.list_feature_views() if view.online), key=lambda view: view.name)
+    until = until or max(stamp for stamp in (_newest(view) for view in views) if stamp is not None)
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # Feast prints its progress in colour
+        warnings.simplefilter("ignore", DeprecationWarning)
+        feature_store.materialize(EPOCH, until.replace(tzinfo=UTC), [view.name for view in views])
+    return {view.name: _num_entities(view, until) for view in views}
+
+
+def _newest(view: FeatureView) -> datetime | None:
+    sql = "SELECT max(event_timestamp) FROM read_parquet($path)"
+    with duckdb.connect() as con:
+        return con.execute(sql, {"path": view.batch_source.path}).fetchall()[0][0]
+
+
+def _num_entities(view: FeatureView, until: datetime) -> int:
+    keys = ", ".join(join_keys([view]))
+    sql = f"SELECT count(DISTINCT ({keys})) FROM read_parquet($path) WHERE event_timestamp <= $until"  # noqa: S608
+    with duckdb.connect() as con:
+        return int(con.execute(sql, {"path": view.batch_source.path, "until": until}).fetchall()[0][0])

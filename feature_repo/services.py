@@ -1,0 +1,17 @@
+"""Feature services: what each decision reads, in training and in serving alike."""
+
+from __future__ import annotations
+
+from feast import FeatureService, FeatureView
+
+SERVICES = {
+    "next_category": ["household_profile", "household_history"],
+    "coupon_response": ["household_profile", "campaign", "household_campaign"],
+    "demand": ["series_demand"],
+}
+"""Views of each service."""
+
+
+def make_services(views: dict[str, FeatureView]) -> list[FeatureService]:
+    """One service per decision that reads features."""
+    return [FeatureService(name=name, features=[views[view] for view in members]) for name, members in SERVICES.items()]
