@@ -15,6 +15,11 @@ COMMANDS = (
     "data",
     "doctor",
     "schema",
+    "run",
+    "compile",
+    "serve",
+    "submit",
+    "deploy",
 )
 """Modules of `polymart.cli`; each holds ``app``, named if it groups commands, unnamed if it is one command.
 They import what is slow inside their functions, so that ``polymart --help`` answers at once."""

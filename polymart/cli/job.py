@@ -1,0 +1,111 @@
+"""The main job: training pipeline, monitoring pipeline, run page."""
+
+from __future__ import annotations
+
+import resource
+import shlex
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from polymart.config import Settings, Suite
+from polymart.evaluation.records import Evaluation, Verdict
+from polymart.files import read_json, storage_errors
+
+
+@dataclass(frozen=True)
+class Job:
+    """A finished run."""
+
+    suite: Suite
+    suite_file: Path
+    settings: Settings
+    folder: Path
+    """``<work>/runs/<suite>-<time>``: log, run page, drift report."""
+    outcome: str
+    """pass, fail or inconclusive."""
+    evaluation: Evaluation
+    verdict: Verdict
+    release: str = ""
+    """Name of the release that the environment ``local`` now runs; empty if the gate stayed shut."""
+    drift: Path | None = None
+    action: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    total_s: float = 0.0
+    peak_memory_gb: float = 0.0
+    """Largest resident size among the steps' processes."""
+
+
+def run_job(suite: Suite, suite_file: Path, settings: Settings, *, cache: bool = True, monitor: bool = True) -> Job:
+    """Run the training pipeline and a monitoring pass, write the run page.
+
+    Raises:
+        PolymartError: a step failed; the message is the step's own.
+    """
+    from pipelines.compiling import load_pipeline
+    from pipelines.local import run_local
+    from polymart.cli.steps import StepView
+    from polymart.data.sources import suite_data_version
+    from polymart.version import code_version
+
+    started, work = time.monotonic(), settings.work_dir.resolve()
+    folder = work / "runs" / f"{suite.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    versions = {"data_version": suite_data_version(suite, settings), "code_version": code_version()}
+    root, log = work / "pipelines", folder / "run.log"
+    with StepView() as view:
+        outputs = run_local(
+            load_pipeline("training"),
+            {"suite": suite.to_json(), **versions, "tracking_uri": settings.tracking_uri,
+             "repository": settings.deployment_repository, "environment": "local"},
+            root=root, log=log, listen=view, cache=cache,
+        )
+        watched: dict[str, Any] = {}
+        if monitor:
+            watched = run_local(
+                load_pipeline("monitoring"),
+                {"suite": suite.to_json(), "examples_uri": outputs["examples"].path,
+                 "predictions_uri": outputs["predictions"].path, "code_version": versions["code_version"],
+                 "submit_command": submit_command(suite_file)},
+                root=root, log=log, listen=view, cache=cache,
+            )
+    job = Job(
+        suite=suite, suite_file=suite_file, settings=settings, folder=folder, outcome=str(outputs["outcome"]),
+        evaluation=Evaluation.read(Path(outputs["evaluation"].path)), verdict=Verdict.read(Path(outputs["verdict"].path)),
+        release=_current_release(settings) if outputs["outcome"] == "pass" else "",
+        drift=Path(watched["drift"].path) / "report.html" if watched else None, action=str(watched.get("action", "")),
+        seconds=view.seconds, states=view.states, total_s=time.monotonic() - started,
+        peak_memory_gb=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6,
+    )
+    _write_page(job, read_json(outputs["log"].path), versions, read_json(Path(outputs["tables"].path) / "tables.json"))
+    return job
+
+
+def submit_command(suite_file: Path) -> str:
+    """The command that starts a retraining on a cluster."""
+    return f"polymart submit training --suite {shlex.quote(str(suite_file))}"
+
+
+def _current_release(settings: Settings) -> str:
+    from polymart.release.promotion import history
+
+    past = history(settings.deployment_repository, "local")
+    return past[0].release if past else ""
+
+
+def _write_page(job: Job, log: dict[str, Any], versions: dict[str, str], tables: dict[str, Any]) -> None:
+    from polymart.evaluation.page import render_page
+    from polymart.files import atomic_path
+
+    drift = {"href": job.drift.as_uri(), "action": job.action} if job.drift else None
+    text = render_page(
+        job.suite, job.evaluation, job.verdict, log=log, tables=tables, release=job.release, drift=drift,
+        facts={**versions, "seconds": f"{job.total_s:.0f}", "peak memory": f"{job.peak_memory_gb:.1f} GB"},
+        steps={step: (job.states[step], job.seconds[step]) for step in job.seconds},
+    )
+    with atomic_path(job.folder / "index.html") as path:
+        path.write_text(text)
