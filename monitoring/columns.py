@@ -98,23 +98,3 @@ class Buckets:
         labels = [f"{i:02d}: up to {edge:.4g}" for i, edge in enumerate(self.edges)]
         labels.append(f"{len(self.edges):02d}: above {self.edges[-1]:.4g}")
         return pd.cut(values, [-np.inf, *self.edges, np.inf], labels=labels).astype(object)
-
-
-def one_value_per_event_time(rows: pd.DataFrame, name: str) -> bool:
-    """Whether a column that varies has a single value at each event time: the week of the year, say."""
-    rows = rows[rows[name].notna()]
-    if "event_timestamp" not in rows or rows[name].nunique() < 2:
-        return False
-    groups = rows.groupby("event_timestamp")[name]
-    return len(groups) < len(rows) and bool((groups.nunique() <= 1).all())
-
-
-def observations(rows: pd.DataFrame, name: str, cluster: str, *, by_event_time: bool) -> int:
-    """Independent observations behind a column's values.
-
-    Rows of one cluster (a household, a series) repeat each other, so clusters are counted where known; a column
-    with one value per event time was observed only as often as there are event times.
-    """
-    rows = rows[rows[name].notna()]
-    unit = "event_timestamp" if by_event_time else cluster
-    return int(rows[unit].nunique()) if unit in rows else len(rows)

@@ -10,6 +10,8 @@ MAX_MISSING_RISE = 0.2
 """Largest allowed rise of a column's missing share over the reference, absolute."""
 MAX_OUTSIDE = 0.5
 """Largest allowed share of numbers beyond the reference's lowest and highest value: more is a changed unit."""
+MAX_SCALE = 10.0
+"""Largest allowed factor, up or down, of the median of non-zero sizes: a heavy tail hides a changed unit."""
 MAX_UNSEEN = 0.5
 """Largest allowed share of categories that the reference never had: more is a changed coding."""
 
@@ -64,8 +66,10 @@ def _check_categories(name: str, known: pd.Series, values: pd.Series) -> list[Qu
 
 def _check_range(name: str, known: pd.Series, values: pd.Series) -> list[QualityFinding]:
     share = float(((values < known.min()) | (values > known.max())).mean())
-    if share <= MAX_OUTSIDE:
+    # Zeros are zeros in every unit, so they say nothing about the scale.
+    sizes, usual = (float(side[side != 0].abs().median()) for side in (values, known))
+    scale = sizes / usual  # nan where one side is all zeros: compares as False below
+    if share <= MAX_OUTSIDE and not (scale > MAX_SCALE or scale < 1 / MAX_SCALE):
         return []
-    scale = f", median is x{values.median() / known.median():.3g}" if known.median() else ""
-    return [_finding(name, "range", f"{share:.0%} of values beyond the reference's "
-                                    f"{known.min():.4g} to {known.max():.4g}{scale}: unit changed?")]
+    return [_finding(name, "range", f"unit changed? {share:.0%} of values lie beyond the reference's "
+                                    f"{known.min():.4g} to {known.max():.4g}, the median size is x{scale:.3g}")]

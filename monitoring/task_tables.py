@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from monitoring.columns import Buckets, add_text_columns, clean, observations, one_value_per_event_time, watched_kinds
+from monitoring.columns import Buckets, add_text_columns, clean, watched_kinds
+from monitoring.observations import intraclass_correlation, observations
 from monitoring.schema import ColumnKind
 from monitoring.window import REFERENCE_SPLITS, Sides, read_table, sample_rows, split_sides, window_origin
 from polymart.config import Suite, Task
@@ -74,6 +75,19 @@ class TaskTables:
                              for name in self.buckets})
 
     @cached_property
+    def correlations(self) -> dict[str, float]:
+        """Intraclass correlation of each column by event time, from the reference: one window holds too few times."""
+        return {name: self._correlation(name) for name in self.buckets}
+
+    def _correlation(self, name: str) -> float:
+        rows = self.side(name)
+        if "event_timestamp" not in rows:
+            return 0.0
+        known = self.reference[name].notna() & rows["event_timestamp"].notna()
+        return intraclass_correlation(self.buckets[name].assign(self.reference[name][known]),
+                                      rows.loc[known, "event_timestamp"])
+
+    @cached_property
     def reference_observations(self) -> dict[str, int]:
         """Independent observations behind each column's reference values."""
         return {name: self.observations(self.side(name), name, values) for name, values in self.reference.items()}
@@ -81,13 +95,7 @@ class TaskTables:
     def observations(self, rows: pd.DataFrame, name: str, values: pd.Series) -> int:
         """Independent observations behind the cleaned ``values`` of ``rows``."""
         cluster = "cluster" if name == "score" else self.task.cluster
-        return observations(rows.assign(**{name: values}), name, cluster, by_event_time=name in self.by_event_time)
-
-    @cached_property
-    def by_event_time(self) -> frozenset[str]:
-        """Columns with one value per event time, judged by the reference: a short window cannot tell."""
-        return frozenset(name for name, values in self.reference.items()
-                         if one_value_per_event_time(self.side(name).assign(**{name: values}), name))
+        return observations(rows[values.notna()], cluster, self.correlations.get(name, 0.0))
 
     def empty_is_usual(self, window_days: int) -> bool:
         """Whether the reference itself went without rows for as long as a window (campaigns, say)."""

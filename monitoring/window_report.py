@@ -64,7 +64,8 @@ def _prepare(tables: TaskTables, name: str, rows: pd.DataFrame,
     if any(finding.failed for finding in findings):
         return ColumnDrift(name=name, kind=kind, note="broken, see quality"), findings
     if not varies or name not in tables.buckets:
-        note = f"{current_n} observations in the window, {reference_n} in the reference; {MIN_OBSERVATIONS} are needed"
+        note = (f"{current_n} independent observations in the window, {reference_n} in the reference; "
+                f"{MIN_OBSERVATIONS} are needed")
         return ColumnDrift(name=name, kind=kind, note=note), findings
     values[name] = cleaned
     bound = psi_threshold(tables.buckets[name].num_buckets, reference_n, current_n)

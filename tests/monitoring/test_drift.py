@@ -11,6 +11,7 @@ from synthetic_shop import in_last, make_examples
 
 from monitoring.columns import Buckets, clean
 from monitoring.drift import detect_drift
+from monitoring.observations import intraclass_correlation, observations
 from monitoring.psi import psi_threshold, psi_values, run_evidently
 from polymart.errors import MonitoringError
 
@@ -90,6 +91,29 @@ def test_a_calendar_column_is_not_judged(shop, suite, tmp_path):
     assert lag.psi is None
     assert "observations" in lag.note
     assert not task.newest.failures
+
+
+def test_another_campaign_is_not_drift(shop, suite, tmp_path):
+    """Four rows of customers in five carry their campaign's own share; each window holds one campaign."""
+    def change(table):
+        start = pd.to_datetime(table["event_timestamp"].dt.floor("14D")).astype("datetime64[us]")
+        share = pd.factorize(start)[0] * 0.618 % 1
+        return table.assign(event_timestamp=start, lag=np.where(table.index % 5 < 4, share, table["lag"]))
+
+    (task,) = detect_drift(*shop(change), suite, tmp_path / "out").tasks
+    assert {column.name for window in task.windows for column in window.drifted} == set()
+    assert "price" in {column.name for column in task.newest.judged}
+
+
+@pytest.mark.parametrize(("values", "times", "low", "high"), [
+    (list("ab") * 50, [1] * 50 + [2] * 50, 0, 0), (list("ab") * 50, [1, 2] * 50, 1, 1),
+    (list("ab") * 50, range(100), 0, 0), (list("ab") * 50, [1] * 100, 1, 1), (["a"] * 100, [1] * 50 + [2] * 50, 0, 0),
+    (["a"] * 40 + ["b"] * 10 + ["a"] * 10 + ["b"] * 40, [1] * 50 + [2] * 50, 0.3, 0.7),
+])
+def test_intraclass_correlation(values, times, low, high):
+    rho = intraclass_correlation(pd.Series(values), pd.Series(times))
+    assert low <= rho <= high
+    assert observations(pd.DataFrame({"event_timestamp": times}), "none", 0) == 100
 
 
 def test_a_constant_column_that_begins_to_vary_drifts(shop, suite, tmp_path):

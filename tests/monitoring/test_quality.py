@@ -33,6 +33,17 @@ def test_a_unit_error_is_broken_and_never_drift(shop, suite, tmp_path):
     assert window.drifted == ()
 
 
+def test_a_unit_error_inside_a_heavy_tail_or_among_zeros(shop, suite, tmp_path):
+    def change(table):
+        table.loc[table.index % 4 != 0, "lag"] = 0
+        table.loc[table.index[:2], ["price", "lag"]] = [1e6, 1e6]
+        table.loc[in_last(table, 14), "price"] *= 100
+        table["lag"] = table["lag"].where(~in_last(table, 14), table["lag"] / 100.0)
+
+    failures = newest(shop, suite, tmp_path, change).failures
+    assert [failure.split(":")[0] for failure in failures] == ["price", "lag"]
+
+
 @pytest.mark.parametrize(("share", "failed"), [(0.1, False), (0.4, True)])
 def test_missing_share_against_the_reference(shop, suite, tmp_path, share, failed):
     def change(table):

@@ -1,0 +1,48 @@
+"""How many independent observations stand behind a column's values.
+
+Rows are not independent. Rows of one cluster (a household, a series) repeat each other, and rows of one event time
+share what happened then: a campaign's start, a week of the year. Counting rows would make every window "drift"
+that merely holds another campaign. So clusters are counted, and rows are divided by the design effect
+1 + (m - 1) rho (Kish 1965): m rows per event time, rho the intraclass correlation of the column's buckets.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+
+def intraclass_correlation(buckets: pd.Series, groups: pd.Series) -> float:
+    """Share of the buckets' variance that lies between groups, 0 to 1 (one-way analysis of variance).
+
+    Args:
+        buckets: bucket names without missing values.
+        groups: the group (event time) of each value.
+
+    Returns:
+        1 for a single group of several rows: what lies between groups is then unknown.
+    """
+    sizes = groups.value_counts()
+    num_rows, num_groups = len(groups), len(sizes)
+    if num_groups < 2 or num_groups == num_rows:
+        return float(num_rows > num_groups)
+    shares = pd.get_dummies(buckets).astype("float64")
+    means = shares.groupby(groups).transform("mean")
+    within = float(((shares - means) ** 2).to_numpy().sum()) / (num_rows - num_groups)
+    between = float(((means - shares.mean()) ** 2).to_numpy().sum()) / (num_groups - 1)
+    typical_size = (num_rows - float((sizes**2).sum()) / num_rows) / (num_groups - 1)
+    total = between + (typical_size - 1) * within
+    return min(1.0, max(0.0, (between - within) / total)) if total > 0 else 0.0
+
+
+def observations(rows: pd.DataFrame, cluster: str, rho: float) -> int:
+    """Independent observations in rows whose value is known.
+
+    Args:
+        rows: with ``event_timestamp`` and, where known, the cluster column.
+        cluster: name of the cluster column.
+        rho: the column's intraclass correlation by event time.
+    """
+    sizes = rows["event_timestamp"].value_counts() if "event_timestamp" in rows else pd.Series(dtype="int64")
+    rows_per_time = float((sizes**2).sum() / sizes.sum()) if len(sizes) else 1.0
+    independent = int(len(rows) / (1 + (rows_per_time - 1) * rho))
+    return min(independent, int(rows[cluster].nunique())) if cluster in rows else independent
