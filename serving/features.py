@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -71,8 +71,9 @@ def _check_known(service: str, keys: dict[str, int], row: Row) -> None:
             raise UnknownEntityError(f"the feature store knows no {named}", remedy="use ids that occur in the shop's tables")
 
 
-def _required(service: str) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """Keys and feature columns of the views that must know their keys: those no narrower view covers."""
+@cache
+def _required(service: str) -> list[tuple[tuple[str, ...], list[str]]]:
+    """Keys and feature columns of the views that must know their keys: all but pairs of entities that have views of their own."""
     from feature_repo.services import SERVICES
     from feature_repo.views import COLUMNS
 
@@ -80,7 +81,5 @@ def _required(service: str) -> Iterator[tuple[tuple[str, ...], list[str]]]:
     for view in SERVICES[service]:
         entities, _, features = COLUMNS[view]
         columns.setdefault(tuple(entity.join_key for entity in entities), []).extend(features)
-    for keys, names in columns.items():
-        narrower = {key for other in columns if len(other) < len(keys) for key in other}
-        if not set(keys) <= narrower:
-            yield keys, names
+    single = {keys[0] for keys in columns if len(keys) == 1}
+    return [(keys, names) for keys, names in columns.items() if len(keys) == 1 or not single.issuperset(keys)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from checkpoints import SUITE, example_tables, save_tiny_checkpoint
+from checkpoints import SUITE, example_tables, feature_tables, save_tiny_checkpoint
 
+from feature_repo import retrieval
 from polymart.config import Suite
 from polymart.model.predictor import Predictor
 
@@ -38,5 +38,11 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tables() -> dict[str, pd.DataFrame]:
-    return example_tables()
+def feature_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tables, store = tmp_path_factory.mktemp("tables"), tmp_path_factory.mktemp("feature_store")
+    (tables / "features").mkdir()
+    for name, table in feature_tables().items():
+        table.to_parquet(tables / "features" / f"{name}.parquet", coerce_timestamps="us")
+    retrieval.apply(tables, store)
+    retrieval.materialize(store)
+    return store
