@@ -10,6 +10,8 @@ def promote_release(
     checkpoint: dsl.Input[dsl.Model],
     bento: dsl.Input[dsl.Model],
     feature_store: dsl.Input[dsl.Artifact],
+    examples: dsl.Input[dsl.Dataset],
+    predictions: dsl.Input[dsl.Dataset],
     evaluation: dsl.Input[dsl.Artifact],
     verdict: dsl.Input[dsl.Artifact],
     probe: dsl.Input[dsl.Artifact],
@@ -27,6 +29,8 @@ def promote_release(
         checkpoint: folder written by `train_suite`.
         bento: folder written by `package_bento`.
         feature_store: folder written by `materialize_features`.
+        examples: folder written by `retrieve_features`; the reference that monitoring compares with.
+        predictions: folder written by `evaluate_suite`.
         evaluation: JSON written by `evaluate_suite`.
         verdict: JSON written by `gate_suite`.
         probe: JSON written by `probe_bento`; a release that was not probed cannot be promoted.
@@ -56,5 +60,6 @@ def promote_release(
             verdict=Path(verdict.path), probe=Path(probe.path), data_version=data_version, code_version=code_version,
             model_version=model_version, repository=repository or Settings().deployment_repository,
             environment=environment, bento_tag=bento.metadata["tag"], bento_digest=bento.metadata["digest"],
-            locations={"checkpoint": checkpoint.uri, "bento": bento.uri, "feature_store": feature_store.uri},
+            locations={"checkpoint": checkpoint.uri, "bento": bento.uri, "feature_store": feature_store.uri,
+                       "examples": examples.uri, "predictions": predictions.uri},
         )

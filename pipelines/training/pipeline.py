@@ -81,8 +81,8 @@ def training(
         )
         configure(probed, cpu="2", memory="4Gi")
         promoted = promote_release(
-            checkpoint=checkpoint, bento=bento, feature_store=feature_store, evaluation=evaluation, verdict=verdict,
-            probe=probed.outputs["probe"], suite=suite, data_version=data_version, code_version=code_version,
+            checkpoint=checkpoint, bento=bento, feature_store=feature_store, examples=examples,
+            predictions=evaluated.outputs["predictions"], evaluation=evaluation, verdict=verdict, probe=probed.outputs["probe"], suite=suite, data_version=data_version, code_version=code_version,
             model_version=registered.output, repository=repository, environment=environment,
         )
         configure(promoted, retries=2, secret=GIT_SECRET)

@@ -18,6 +18,7 @@ COMMANDS = (
     "run",
     "compile",
     "serve",
+    "monitor",
     "submit",
     "deploy",
 )

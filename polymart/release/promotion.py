@@ -25,7 +25,7 @@ from polymart.release.history import Deployment, previous_release, read_history
 from polymart.release.manifest import ReleaseManifest, build_manifest, load_manifest, write_manifest
 from polymart.release.repository import AUTHOR, Clone, clone, ensure_repository
 
-__all__ = ["Deployment", "Promotion", "history", "promote_release", "promote_run", "rollback_release"]
+__all__ = ["Deployment", "Promotion", "current_manifest", "history", "promote_release", "promote_run", "rollback_release"]
 
 
 def promote_release(
@@ -85,6 +85,21 @@ def history(repository: str, environment: str) -> list[Deployment]:
     _check_environment(environment)
     with clone(repository) as work:
         return read_history(work, environment)
+
+
+def current_manifest(repository: str, environment: str) -> ReleaseManifest:
+    """The manifest of the release that ``environment`` runs now.
+
+    Raises:
+        ReleaseError: nothing was released to it yet, or the repository is unreachable.
+    """
+    _check_environment(environment)
+    with clone(repository) as work:
+        past = read_history(work, environment)
+        if not past:
+            raise ReleaseError(f"environment {environment!r} has no release in {repository}",
+                               remedy="train one with `polymart run suites/quick.yaml`")
+        return load_manifest(work.folder / "releases" / f"{past[0].release}.json")
 
 
 def promote_run(
