@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from monitoring.left_out import describe_left_out, tasks_with_time
 from monitoring.psi import save_snapshot
 from monitoring.schema import DriftReport, MovedColumn, TaskReport, WindowReport
 from monitoring.task_tables import TaskTables, load_task
 from monitoring.window import Window, cut_windows
-from monitoring.window_report import compare_window
+from monitoring.window_report import Comparison, compare_window
 from polymart.config import Suite, Task
 from polymart.errors import MonitoringError
 from polymart.files import atomic_folder, digest_text, digest_tree
@@ -72,13 +71,13 @@ def _windows(task: Task, tables: TaskTables, suite: Suite) -> list[Window]:
 
 def _report_task(task: Task, tables: TaskTables, suite: Suite, folder: Path, origin: str) -> TaskReport:
     reports: list[WindowReport] = []
-    snapshot: Any = None
+    comparison: Comparison | None = None
     for window in _windows(task, tables, suite):
-        report, snapshot = compare_window(task, tables, window, suite)
+        report, comparison = compare_window(task, tables, window, suite)
         reports.append(report)
     html = json_file = ""
-    if snapshot is not None:
-        save_snapshot(snapshot, folder / f"{task.name}.html", folder / f"{task.name}.json")
+    if comparison is not None:
+        save_snapshot(comparison.snapshot(reports[-1].end), folder / f"{task.name}.html", folder / f"{task.name}.json")
         html, json_file = (f"{EVIDENTLY_FOLDER}/{task.name}.{suffix}" for suffix in ("html", "json"))
     return TaskReport(name=task.name, kind=task.kind, data_origin=origin, reference_rows=len(tables.examples.reference),
                       windows=tuple(reports), moved=moved_columns(reports), notes=tables.notes, html=html,

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from monitoring.columns import Buckets, add_text_columns, clean, watched_kinds
 from monitoring.observations import intraclass_correlation, observations
+from monitoring.performance import score_rows
 from monitoring.schema import ColumnKind
 from monitoring.window import REFERENCE_SPLITS, Sides, read_table, sample_rows, split_sides, window_origin
 from polymart.config import Suite, Task
+from polymart.files import read_json
 
 _KEYS = ["example_id", "split"]
 
@@ -119,11 +122,24 @@ def load_task(task: Task, examples: Path, predictions: Path, suite: Suite) -> Ta
     reference, current = add_text_columns(task, reference, current)
     notes = [f"{sides.undated} test rows have no event time and fall in no window"] if sides.undated else []
     examples_sides = Sides(reference, current, sides.undated)
-    return TaskTables(task, examples_sides, _load_predictions(task, predictions), tuple(notes))
+    predicted = _load_predictions(task, predictions, label_names(examples, task.name))
+    if predicted.reference["label"].notna().any() and score_rows(task.kind, predicted.reference) is None:
+        notes.append("labelled performance is unknown: labels and predictions of the val rows cannot be compared")
+    return TaskTables(task, examples_sides, predicted, tuple(notes))
 
 
-def _load_predictions(task: Task, predictions: Path) -> Sides:
+def label_names(examples: Path, task: str) -> list[str] | None:
+    """A task's label map from ``examples.json``, by position; None without the file or the map."""
+    path = examples / "examples.json"
+    return read_json(path).get("tasks", {}).get(task, {}).get("labels") if path.is_file() else None
+
+
+def _load_predictions(task: Task, predictions: Path, names: list[str] | None) -> Sides:
     path = predictions / f"{task.name}.parquet"
     columns = [*_KEYS, "cluster", "event_timestamp", "label", "prediction", "score"]
     table = read_table(path, columns, []) if path.is_file() else pd.DataFrame(columns=columns)
+    if task.kind == "multilabel" and names:
+        # Labels are positions in the label map, predictions are its names.
+        table["label"] = [[names[i] if isinstance(i, int | np.integer) and 0 <= i < len(names) else i for i in label]
+                          if isinstance(label, list | np.ndarray) else None for label in table["label"]]
     return split_sides(table, f"predictions of {task.name}", REFERENCE_SPLITS["predictions"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -19,11 +21,12 @@ MIN_OBSERVATIONS = 30
 """A column with fewer independent observations in a window, or in the reference, is not judged."""
 
 
-def compare_window(task: Task, tables: TaskTables, window: Window, suite: Suite) -> tuple[WindowReport, Any]:
+def compare_window(task: Task, tables: TaskTables, window: Window,
+                   suite: Suite) -> tuple[WindowReport, Comparison | None]:
     """Compare one window with the reference.
 
     Returns:
-        The window's report and the Evidently snapshot (None where no column could be judged).
+        The window's report and what Evidently can plot of it (None where no column could be judged).
     """
     policy = suite.monitoring
     rows = sample_rows(window.rows, policy.max_rows, suite.seed)
@@ -37,11 +40,11 @@ def compare_window(task: Task, tables: TaskTables, window: Window, suite: Suite)
         column, found = _prepare(tables, name, sources[name], values)
         columns[name] = column
         findings += found
-    snapshot = _measure(tables, columns, values, window)
+    comparison = _measure(tables, columns, values)
     report = WindowReport(start=window.start.to_pydatetime(), end=window.end.to_pydatetime(), rows=len(window.rows),
                           columns=tuple(columns.values()), quality=tuple(findings),
                           performance=compare(task.kind, tables.predictions.reference, predicted))
-    return report, snapshot
+    return report, comparison
 
 
 def _within(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
@@ -72,14 +75,26 @@ def _prepare(tables: TaskTables, name: str, rows: pd.DataFrame,
     return ColumnDrift(name=name, kind=kind, threshold=round(bound, 4)), findings
 
 
-def _measure(tables: TaskTables, columns: dict[str, ColumnDrift], values: dict[str, pd.Series], window: Window) -> Any:
-    """Fill in the PSI of every column in ``values``; return Evidently's snapshot."""
+@dataclass(frozen=True)
+class Comparison:
+    """What Evidently compares in one window: both sides as bucket names, and each judged column's threshold."""
+
+    reference: pd.DataFrame
+    current: pd.DataFrame
+    thresholds: dict[str, float]
+
+    def snapshot(self, at: datetime) -> Any:
+        """Evidently's snapshot with its plots; slow."""
+        return run_evidently(self.reference, self.current, self.thresholds, at)
+
+
+def _measure(tables: TaskTables, columns: dict[str, ColumnDrift], values: dict[str, pd.Series]) -> Comparison | None:
+    """Fill in the PSI of every column in ``values``; None where there is none."""
     if not values:
         return None
     current = pd.DataFrame({name: tables.buckets[name].assign(series).reset_index(drop=True)
                             for name, series in values.items()})
     thresholds = {name: columns[name].threshold or 0.0 for name in values}
-    snapshot = run_evidently(tables.bucketed, current, thresholds, window.end.to_pydatetime())
-    for name, psi in psi_values(snapshot).items():
+    for name, psi in psi_values(tables.bucketed, current, thresholds).items():
         columns[name] = columns[name].model_copy(update={"psi": psi})
-    return snapshot
+    return Comparison(tables.bucketed, current, thresholds)

@@ -66,7 +66,7 @@ def test_broken_data_never_retrain(history, policy, state, now):
 
 @rule(histories(), policies(), STATES, NOWS)
 def test_broken_data_of_the_only_task_watch(history, policy, state, now):
-    assume(history[-1].failures)
+    history[-1] = history[-1].model_copy(update={"failures": ("x: all values missing",)})
     assert decide(history, policy, state, now).action == "watch"
 
 
@@ -82,13 +82,14 @@ def test_retrain_needs_a_bad_newest_window_and_enough_bad_ones(history, policy, 
 @rule(histories(broken=False, rollbacks=False), policies(), NOWS)
 def test_enough_bad_windows_retrain_when_nothing_forbids_it(history, policy, now):
     bad = [is_bad(one, policy) for one in history]
-    assume(bad[-1] and sum(bad[-policy.of_windows:]) >= policy.bad_windows)
-    assert decide(history, policy, EMPTY, now, command="go").action == "retrain"
+    due = bad[-1] and sum(bad[-policy.of_windows:]) >= policy.bad_windows
+    assert (decide(history, policy, EMPTY, now).action == "retrain") is due
 
 
-@rule(histories(tasks=2), policies(), STATES, NOWS)
-def test_no_retraining_during_the_cool_down(history, policy, state, now):
-    assume(state.last_retrain_at is not None and now - state.last_retrain_at < timedelta(days=policy.cooldown_days))
+@rule(histories(tasks=2), policies(), st.integers(1, 40), st.floats(0, 0.99), NOWS)
+def test_no_retraining_during_the_cool_down(history, policy, days, passed, now):
+    policy = policy.model_copy(update={"cooldown_days": days})
+    state = RetrainState(last_retrain_at=now - passed * timedelta(days=days))
     assert decide(history, policy, state, now).action != "retrain"
 
 

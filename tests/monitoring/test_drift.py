@@ -12,8 +12,9 @@ from synthetic_shop import in_last, make_examples
 from monitoring.columns import Buckets, clean
 from monitoring.drift import detect_drift
 from monitoring.observations import intraclass_correlation, observations
-from monitoring.psi import psi_threshold, psi_values, run_evidently
+from monitoring.psi import psi_threshold, psi_values
 from polymart.errors import MonitoringError
+from polymart.files import read_json
 
 
 def test_nothing_moved(shop, suite, tmp_path):
@@ -64,7 +65,14 @@ def test_one_outlier_does_not_hide_a_shift():
     assert by_width.dict()["metrics"][0]["value"] < 0.1  # why numbers are cut into deciles first
     buckets = Buckets.fit(reference, "numeric")
     frames = [pd.DataFrame({"x": buckets.assign(rows)}) for rows in (reference, current)]
-    assert psi_values(run_evidently(*frames, {"x": 0.2}, pd.Timestamp("2024-01-01")))["x"] > 0.5
+    assert psi_values(*frames, {"x": 0.2})["x"] > 0.5
+
+
+def test_the_evidently_files_hold_the_reports_numbers(shop, suite, tmp_path):
+    (task,) = detect_drift(*shop(), suite, tmp_path / "out").tasks
+    metrics = read_json(tmp_path / "out" / task.json_file)["metrics"]
+    assert {metric["config"]["column"]: metric["value"] for metric in metrics} == {
+        column.name: pytest.approx(column.psi, abs=1e-6) for column in task.newest.judged}
 
 
 def test_small_windows_rarely_drift_by_chance():

@@ -7,6 +7,8 @@ import pytest
 
 from monitoring.performance import compare, score_rows
 from monitoring.schema import Performance
+from monitoring.task_tables import _load_predictions, label_names
+from polymart.config import Inputs, Task
 
 
 def rows(label, prediction, score=None):
@@ -34,3 +36,14 @@ def test_loss_is_positive_when_worse_in_either_direction():
     worse = Performance(metric="roc_auc", rows=9, value=0.6, reference=0.8, higher_is_better=True)
     assert worse.loss == pytest.approx(0.25)
     assert worse.model_copy(update={"reference": None}).loss == 0
+
+
+def test_multilabel_positions_are_read_through_the_label_map(tmp_path):
+    (tmp_path / "examples.json").write_text('{"tasks": {"next": {"labels": ["milk", "bread"]}}}')
+    table = rows([[0, 1], [0]], ["bread", "bread"]).assign(example_id=["a", "b"], split="val", cluster="c",
+                                                           event_timestamp=pd.Timestamp("2024-01-01"))
+    table.to_parquet(tmp_path / "next.parquet")
+    task = Task(name="next", kind="multilabel", source="next", inputs=Inputs(text="text"), metric="recall@10",
+                floor="popular", cluster="c")
+    read = _load_predictions(task, tmp_path, label_names(tmp_path, "next")).reference
+    assert score_rows("multilabel", read) == 0.5
