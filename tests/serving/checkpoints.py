@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
@@ -103,6 +104,12 @@ def save_tiny_checkpoint(folder: Path, suite: Suite, seed: int = 1) -> str:
         torch.nn.init.normal_(head.out.weight, std=0.2)  # a count head starts at zero, which would hide a wrong one
     tokenizer = fit_tokenizer(tokenizer, suite.encoder.max_tokens)
     return save_checkpoint(Checkpoint(model.eval(), tokenizer, suite, states), folder)
+
+
+def processes_of(bento: Path) -> list[str]:
+    """Command lines of processes that name the bento's folder."""
+    lines = (" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"]))
+    return [line for line in lines if str(bento) in line]
 
 
 def _tokenizer() -> Tokenizer:

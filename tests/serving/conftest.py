@@ -10,6 +10,7 @@ from checkpoints import SUITE, example_tables, feature_tables, save_tiny_checkpo
 from feature_repo import retrieval
 from polymart.config import Suite
 from polymart.model.predictor import Predictor
+from serving.packaging import BuiltBento, build_bento
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +47,9 @@ def feature_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     retrieval.apply(tables, store)
     retrieval.materialize(store)
     return store
+
+
+@pytest.fixture(scope="session")
+def built(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BuiltBento]:
+    out = tmp_path_factory.mktemp("built") / "bento"
+    return out, build_bento(checkpoint, out)

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
-from checkpoints import SUITE, save_tiny_checkpoint
+from checkpoints import SUITE, processes_of, save_tiny_checkpoint
 
 from polymart.errors import ReleaseError
 from serving.golden import difference
 from serving.packaging import BuiltBento, bento_digest, build_bento
 from serving.probe import probe_bento
-
-
-@pytest.fixture(scope="module")
-def built(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BuiltBento]:
-    out = tmp_path_factory.mktemp("built") / "bento"
-    return out, build_bento(checkpoint, out)
 
 
 @pytest.fixture
@@ -37,7 +29,7 @@ def test_a_bento_answers_as_the_trainer_does_and_leaves_no_process(built: tuple[
     assert result["max_difference"] <= 1e-4
     assert result["requests"] == 40
     assert 0 < result["p50_ms"] <= result["p99_ms"]
-    assert not _processes_of(bento)
+    assert not processes_of(bento)
     assert bento_digest(bento) == before.digest, "serving must not change the bento"
 
 
@@ -66,7 +58,7 @@ def test_a_head_that_answers_wrongly_is_caught(built: tuple[Path, BuiltBento], p
     kind.write_text(kind.read_text().replace("outputs_BO.sigmoid()", "(outputs_BO + 0.01).sigmoid()"))
     with pytest.raises(ReleaseError, match=r"found coupon_response by 0\.00"):
         probe(bento, requests=5)
-    assert not _processes_of(bento)
+    assert not processes_of(bento)
 
 
 def test_a_server_that_dies_is_shown_by_the_end_of_its_log(built: tuple[Path, BuiltBento], probe: Callable[..., dict], tmp_path: Path) -> None:
@@ -101,8 +93,3 @@ def test_another_or_a_tampered_checkpoint_is_refused_before_the_start(built: tup
 ])  # fmt: skip
 def test_difference(found: dict[str, float], expected: dict[str, float], gap: float) -> None:
     assert difference(found, expected) == pytest.approx(gap)
-
-
-def _processes_of(bento: Path) -> list[str]:
-    lines = (" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"]))
-    return [line for line in lines if str(bento) in line and str(os.getpid()) not in line]
