@@ -114,6 +114,7 @@ def decide(history: Sequence[WindowSummary], policy: Monitoring, state: RetrainS
         MonitoringError: a window of a task is given twice.
     """
     verdicts = [_judge(windows, policy, state, now) for windows in _by_task(history)]
+    verdicts.sort(key=lambda verdict: verdict.newest.end, reverse=True)
     verdicts.sort(key=lambda verdict: -_RANK[verdict.rank])
     if not verdicts:
         return Decision(action="keep", reasons=("no task has windows of event time, so nothing was judged",),

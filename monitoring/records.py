@@ -60,7 +60,7 @@ class Decision(Record):
     reasons: tuple[str, ...] = Field(min_length=1)
     """With numbers; those of the deciding task first."""
     task: str = ""
-    """The deciding task; empty when there was nothing to judge."""
+    """The deciding task (for keep: the one with the latest window); empty when there was nothing to judge."""
     decided_at: datetime
     window_start: datetime | None = None
     window_end: datetime | None = None

@@ -7,7 +7,7 @@ from typing import Literal
 
 from monitoring.records import Decision, Record
 
-REPORT_VERSION = 1
+REPORT_VERSION: Literal[1] = 1
 ColumnKind = Literal["numeric", "categorical", "text", "score"]
 
 

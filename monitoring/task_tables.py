@@ -122,7 +122,7 @@ def load_task(task: Task, examples: Path, predictions: Path, suite: Suite) -> Ta
     reference, current = add_text_columns(task, reference, current)
     notes = [f"{sides.undated} test rows have no event time and fall in no window"] if sides.undated else []
     examples_sides = Sides(reference, current, sides.undated)
-    predicted = _load_predictions(task, predictions, label_names(examples, task.name))
+    predicted = load_predictions(task, predictions, label_names(examples, task.name))
     if predicted.reference["label"].notna().any() and score_rows(task.kind, predicted.reference) is None:
         notes.append("labelled performance is unknown: labels and predictions of the val rows cannot be compared")
     return TaskTables(task, examples_sides, predicted, tuple(notes))
@@ -134,12 +134,23 @@ def label_names(examples: Path, task: str) -> list[str] | None:
     return read_json(path).get("tasks", {}).get(task, {}).get("labels") if path.is_file() else None
 
 
-def _load_predictions(task: Task, predictions: Path, names: list[str] | None) -> Sides:
+def load_predictions(task: Task, predictions: Path, names: list[str] | None) -> Sides:
+    """Prediction rows of a task; none where there is no table.
+
+    Args:
+        task: the task.
+        predictions: folder of prediction tables.
+        names: the label map, where the task has one.
+
+    Raises:
+        MonitoringError: the table breaks its written contract.
+    """
     path = predictions / f"{task.name}.parquet"
     columns = [*_KEYS, "cluster", "event_timestamp", "label", "prediction", "score"]
     table = read_table(path, columns, []) if path.is_file() else pd.DataFrame(columns=columns)
     if task.kind == "multilabel" and names:
         # Labels are positions in the label map, predictions are its names.
-        table["label"] = [[names[i] if isinstance(i, int | np.integer) and 0 <= i < len(names) else i for i in label]
-                          if isinstance(label, list | np.ndarray) else None for label in table["label"]]
+        table["label"] = pd.Series([[names[i] if isinstance(i, int | np.integer) and 0 <= i < len(names) else i for i in label]
+                                    if isinstance(label, list | np.ndarray) else None for label in table["label"]],
+                                   index=table.index, dtype=object)
     return split_sides(table, f"predictions of {task.name}", REFERENCE_SPLITS["predictions"])

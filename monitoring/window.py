@@ -57,7 +57,7 @@ def read_table(path: Path, required: list[str], optional: list[str]) -> pd.DataF
         raise MonitoringError(f"{path} cannot be read as a parquet table: {error}",
                               remedy="run the step that writes it again") from error
     raise MonitoringError(f"{path} must have the columns {', '.join(required)}; found none called {', '.join(missing)}",
-                          remedy="write the table as docs describe (see Files between steps) and run again")
+                          remedy="run the step that writes this table again with the present version of polymart")
 
 
 def has_event_time(table: pd.DataFrame) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from monitoring.performance import compare, score_rows
 from monitoring.schema import Performance
-from monitoring.task_tables import _load_predictions, label_names
+from monitoring.task_tables import label_names, load_predictions
 from polymart.config import Inputs, Task
 
 
@@ -45,5 +45,5 @@ def test_multilabel_positions_are_read_through_the_label_map(tmp_path):
     table.to_parquet(tmp_path / "next.parquet")
     task = Task(name="next", kind="multilabel", source="next", inputs=Inputs(text="text"), metric="recall@10",
                 floor="popular", cluster="c")
-    read = _load_predictions(task, tmp_path, label_names(tmp_path, "next")).reference
+    read = load_predictions(task, tmp_path, label_names(tmp_path, "next")).reference
     assert score_rows("multilabel", read) == 0.5
