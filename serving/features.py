@@ -68,12 +68,13 @@ def _check_known(service: str, keys: dict[str, int], row: Row) -> None:
     for names, columns in _required(service):
         if all(row.get(column) is None for column in columns):
             named = " with ".join(f"{name} {keys[name]}" for name in names)
-            raise UnknownEntityError(f"the feature store knows no {named}", remedy="use ids that occur in the shop's tables")
+            raise UnknownEntityError(f"the feature store knows no {named}",
+                                     remedy="use ids that occur in the shop's tables")
 
 
 @cache
 def _required(service: str) -> list[tuple[tuple[str, ...], list[str]]]:
-    """Keys and feature columns of the views that must know their keys: all but pairs of entities that have views of their own."""
+    """Keys and columns of the views that must know their keys: all but pairs of entities with views of their own."""
     from feature_repo.services import SERVICES
     from feature_repo.views import COLUMNS
 

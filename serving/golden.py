@@ -91,7 +91,8 @@ def difference(found: dict[str, float], expected: dict[str, float]) -> float:
 def _examples(folder: Path, task: str) -> pd.DataFrame:
     path = folder / f"{task}.parquet"
     if not path.is_file():
-        raise ReleaseError(f"task {task!r} has no example table {path}", remedy="give the examples the checkpoint was trained on")
+        raise ReleaseError(f"task {task!r} has no example table {path}",
+                           remedy="give the examples that the checkpoint was trained on")
     frame = pd.read_parquet(path)
     test = frame[frame["split"] == "test"] if "split" in frame else frame
     return test if len(test) else frame

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
 
 import yaml
@@ -90,8 +90,8 @@ def _timeless(bento_yaml: Path) -> str:
 def _stage(checkpoint: Path, context: Path) -> None:
     """Lay out the build context: source only, the checkpoint and the build file."""
     for package in PACKAGES:
-        source = Path(str(find_spec(package).origin)).parent  # wherever it is imported from, also from another bento
-        for path in sorted(p for p in source.rglob("*") if p.suffix in SOURCE_SUFFIXES and "__pycache__" not in p.parts):
+        source = Path(str(files(package)))  # wherever it is imported from, also from another bento
+        for path in sorted(p for p in source.rglob("*") if p.suffix in SOURCE_SUFFIXES):
             target = context / package / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
@@ -117,7 +117,8 @@ def _run_build(context: Path, home: Path, version: str) -> None:
         done = subprocess.run(command, cwd=context, env=environment, text=True, timeout=TIMEOUT_S, check=False,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except subprocess.TimeoutExpired as error:
-        raise ReleaseError(f"bentoml build did not end within {TIMEOUT_S} s", remedy="look for a hanging import") from error
+        raise ReleaseError(f"bentoml build did not end within {TIMEOUT_S} s",
+                           remedy="look for a hanging import") from error
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-TAIL:])
         raise ReleaseError(f"bentoml build failed with status {done.returncode}:\n{tail}",

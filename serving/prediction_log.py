@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from queue import Empty, Full, Queue
@@ -61,11 +61,16 @@ class PredictionLog:
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
 
-    def add(self, *, household_id: int | None = None, **row: Any) -> None:
-        """Queue one row without waiting; drop and count it when the queue is full."""
-        household = None if household_id is None else pseudonym(household_id, self._key)
+    def add(self, row: dict[str, Any]) -> None:
+        """Queue one row without waiting; drop and count it when the queue is full.
+
+        Args:
+            row: columns of `SCHEMA` but ``event_timestamp`` and ``household``, for which ``household_id`` stands.
+        """
+        household = pseudonym(row["household_id"], self._key) if "household_id" in row else None
+        known = {name: value for name, value in row.items() if name != "household_id"}
         try:
-            self._queue.put_nowait({"event_timestamp": _now(), "household": household, **row})
+            self._queue.put_nowait({**known, "event_timestamp": _now(), "household": household})
         except Full:
             self._drop(1)
 
@@ -120,7 +125,7 @@ def pseudonym(household_id: int, key: bytes) -> str:
 
 
 def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _hour_folder(row: dict[str, Any]) -> str:

@@ -69,7 +69,8 @@ def _same_checkpoint(bento: Path, checkpoint: Path) -> None:
     try:
         found = verify_checkpoint(packaged_checkpoint(bento))
     except CheckpointError as error:
-        raise ReleaseError(f"the bento's checkpoint is broken: {error.message}", remedy="build the bento again") from error
+        raise ReleaseError(f"the bento's checkpoint is broken: {error.message}",
+                           remedy="build the bento again") from error
     if found != expected:
         raise ReleaseError(f"the bento must hold checkpoint {expected}, found {found}", remedy="build the bento again")
 
@@ -97,7 +98,8 @@ def _ask(client: httpx.Client, golden: list[Golden], digest: str) -> tuple[dict[
 def _check_parity(differences: dict[str, float]) -> None:
     wrong = {task: gap for task, gap in differences.items() if not gap <= TOLERANCE}
     if wrong:
-        named = ", ".join(f"{task} by {gap:.3g}" if math.isfinite(gap) else f"{task} in its labels" for task, gap in wrong.items())
+        named = ", ".join(f"{task} by {gap:.3g}" if math.isfinite(gap) else f"{task} in its labels"
+                          for task, gap in wrong.items())
         raise ReleaseError(f"the server's answers may differ from the trainer's by {TOLERANCE}, found {named}",
                            remedy="do not release; compare the bento's code and the checkpoint with the trainer's")
 

@@ -22,7 +22,7 @@ RECOMMEND, ADS, DEMAND = "next_category", "coupon_response", "demand"
 
 
 def is_text_only(task: Task) -> bool:
-    """Whether ``task`` reads one text and nothing else, so that it can share the encoder pass of any other such task."""
+    """Whether ``task`` reads one text and nothing else, so that it can share the encoder pass of other such tasks."""
     inputs = task.inputs
     return bool(inputs.text) and not (
         task.feature_service or inputs.numeric or inputs.categorical or inputs.label_history or inputs.baseline)
@@ -59,7 +59,8 @@ class Scorer:
         campaigns = list(dict.fromkeys(campaign_ids))
         frame = self.rows(ADS, [{"household_id": household_id, "campaign_id": campaign} for campaign in campaigns])
         scores_B = self.predictor.scores(ADS, frame)[:, 0]
-        return [{"campaign_id": campaigns[i], "score": float(scores_B[i])} for i in np.argsort(-scores_B, kind="stable")]
+        best_first = np.argsort(-scores_B, kind="stable")
+        return [{"campaign_id": campaigns[i], "score": float(scores_B[i])} for i in best_first]
 
     def demand(self, category_id: int, store_id: int) -> dict[str, float]:
         """Units of the coming week by quantile name.

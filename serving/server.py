@@ -63,7 +63,7 @@ def running(bento: Path, feature_store: Path | None, *, timeout_s: float) -> Ite
         ReleaseError: it ended or was not ready within ``timeout_s`` seconds; holds the tail of its log.
     """
     with tempfile.TemporaryDirectory(prefix="polymart-serve-") as scratch:
-        log, port = Path(scratch, "server.log"), _free_port()
+        log, port = Path(scratch, "server.log"), free_port()
         environment = serve_environment(feature_store) | {"BENTOML_HOME": str(Path(scratch, "home"))}
         environment.pop("POLYMART_PREDICTION_LOG", None)
         started = time.monotonic()
@@ -104,7 +104,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path, dea
                        remedy="correct what the log names, or allow more time")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of this machine that nothing listened on a moment ago."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

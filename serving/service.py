@@ -49,7 +49,7 @@ def refusing(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return endpoint(self, request)
         except PolymartError as error:
-            # Anything without a status of its own means that release and feature store do not fit: not the caller's fault.
+            # Without a status of its own it means that release and feature store do not fit: not the caller's fault.
             body = {"error": error.message, "remedy": error.remedy}
             return JSONResponse(body, status_code=getattr(error, "status", 503))
 
@@ -135,8 +135,8 @@ class PolymartService:
         if self.log is None:
             return
         text = None if prediction is None else str(prediction)
-        self.log.add(**stamp, task=task, prediction=text, score=score,
-                     latency_ms=1000 * (time.perf_counter() - started), **keys)
+        row = {**stamp, "task": task, "prediction": text, "score": score, **keys}
+        self.log.add(row | {"latency_ms": 1000 * (time.perf_counter() - started)})
 
 
-PolymartService.add_asgi_middleware(JsonBodyGuard)
+PolymartService.add_asgi_middleware(JsonBodyGuard)  # type: ignore[attr-defined]

@@ -27,12 +27,19 @@ LABELS = {
 }
 HOUSEHOLDS, CAMPAIGNS = range(1, 9), range(1, 4)
 SERIES = [(category, store) for category in range(4) for store in (31, 32)]
-TEXTS = ["where is my refund", "the milk was sour", "bread is good", "i lost my card", "tea and cheese are good", "top up"]
+TEXTS = [
+    "where is my refund",
+    "the milk was sour",
+    "bread is good",
+    "i lost my card",
+    "tea and cheese are good",
+    "top up",
+]
 NOW = pd.Timestamp("2017-12-01")
 PROFILE = ["num_baskets", "basket_value_mean", "basket_items_mean", "gap_days_mean", "gap_days_last", "baskets_28d",
            "coupon_items_share", "redemptions_past", "campaigns_past"]  # fmt: skip
-SERIES_NUMBERS = ["units_lag1", "units_lag2", "units_lag3", "units_mean4", "units_mean13", "units_std13", "zero_weeks13",
-                  "chain_lag1", "chain_mean4", "week_of_year_sin", "week_of_year_cos"]  # fmt: skip
+SERIES_NUMBERS = ["units_lag1", "units_lag2", "units_lag3", "units_mean4", "units_mean13", "units_std13",
+                  "zero_weeks13", "chain_lag1", "chain_mean4", "week_of_year_sin", "week_of_year_cos"]  # fmt: skip
 
 
 def feature_tables() -> dict[str, pd.DataFrame]:
@@ -41,8 +48,14 @@ def feature_tables() -> dict[str, pd.DataFrame]:
 
     def rows(keys: dict[str, list], columns: list[str]) -> pd.DataFrame:
         size = len(next(iter(keys.values())))
-        return pd.DataFrame({**keys, **{c: numbers.gamma(2.0, 3.0, size) for c in columns},
-                             "event_timestamp": NOW, "created_timestamp": NOW})
+        return pd.DataFrame(
+            {
+                **keys,
+                **{c: numbers.gamma(2.0, 3.0, size) for c in columns},
+                "event_timestamp": NOW,
+                "created_timestamp": NOW,
+            }
+        )
 
     households, campaigns = list(HOUSEHOLDS), list(CAMPAIGNS)
     history = rows({"household_id": households}, [])
@@ -86,8 +99,10 @@ def save_tiny_checkpoint(folder: Path, suite: Suite, seed: int = 1) -> str:
     """A checkpoint of two layers of width 32; every head has random weights. Returns its digest."""
     torch.manual_seed(seed)
     tokenizer = _tokenizer()
-    config = BertConfig(vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-                        intermediate_size=64, max_position_embeddings=64)  # fmt: skip
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=64,
+    )  # fmt: skip
     tables = example_tables()
     states = {
         task.name: TaskState(
@@ -98,7 +113,8 @@ def save_tiny_checkpoint(folder: Path, suite: Suite, seed: int = 1) -> str:
     }  # fmt: skip
     model = MultiTaskModel.build(
         TextEncoder(BertModel(config, add_pooling_layer=False), 2), suite.tasks,
-        {name: state.statistics for name, state in states.items()}, {name: state.labels for name, state in states.items()},
+        {name: state.statistics for name, state in states.items()},
+        {name: state.labels for name, state in states.items()},
     )  # fmt: skip
     for head in model.heads.values():
         torch.nn.init.normal_(head.out.weight, std=0.2)  # a count head starts at zero, which would hide a wrong one
@@ -121,5 +137,6 @@ def _tokenizer() -> Tokenizer:
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])])
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
+    )
     return tokenizer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,9 @@ VALID = {
 
 
 @contextmanager
-def _client(monkeypatch: pytest.MonkeyPatch, checkpoint: Path, store: Path | None, **environment: str) -> Iterator[TestClient]:
+def _client(
+    monkeypatch: pytest.MonkeyPatch, checkpoint: Path, store: Path | None, **environment: str
+) -> Iterator[TestClient]:
     monkeypatch.setenv("POLYMART_CHECKPOINT", str(checkpoint))
     monkeypatch.setenv("POLYMART_FEATURE_STORE", "" if store is None else str(store))
     monkeypatch.delenv("POLYMART_PREDICTION_LOG", raising=False)
@@ -52,7 +55,9 @@ def client(checkpoint: Path, feature_store: Path) -> Iterator[TestClient]:
 
 
 @pytest.mark.parametrize("endpoint", VALID)
-def test_every_answer_carries_checkpoint_and_prediction_id(client: TestClient, predictor: Predictor, endpoint: str) -> None:
+def test_every_answer_carries_checkpoint_and_prediction_id(
+    client: TestClient, predictor: Predictor, endpoint: str
+) -> None:
     first, second = (client.post(f"/{endpoint}", json=VALID[endpoint]).json() for _ in range(2))
     assert first["checkpoint"] == predictor.checkpoint.digest
     assert re.fullmatch("[0-9a-f]{32}", first["prediction_id"])
@@ -72,7 +77,9 @@ def test_ads_ranks_each_campaign_once_also_one_never_sent(client: TestClient) ->
     assert [item["score"] for item in items] == sorted((item["score"] for item in items), reverse=True)
 
 
-def test_understand_answers_every_text_task_as_if_asked_alone(client: TestClient, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_understand_answers_every_text_task_as_if_asked_alone(
+    client: TestClient, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tasks = client.post("/understand", json={"text": "  the milk was sour ", "top": 2}).json()["tasks"]
     assert set(tasks) == {"sentiment", "intent"}
     for task, answer in tasks.items():
@@ -92,7 +99,10 @@ def test_understand_answers_every_text_task_as_if_asked_alone(client: TestClient
 def test_an_unknown_entity_is_404_and_named(client: TestClient, endpoint: str, body: dict, named: str) -> None:
     response = client.post(f"/{endpoint}", json=body)
     assert response.status_code == 404
-    assert response.json() == {"error": f"the feature store knows no {named}", "remedy": "use ids that occur in the shop's tables"}
+    assert response.json() == {
+        "error": f"the feature store knows no {named}",
+        "remedy": "use ids that occur in the shop's tables",
+    }
 
 
 @pytest.mark.parametrize(("endpoint", "body", "field"), [
@@ -113,7 +123,9 @@ def test_an_unknown_entity_is_404_and_named(client: TestClient, endpoint: str, b
     ("ads", {"household_id": 1, "campaign_ids": [1] * 101}, "campaign_ids"),
     ("demand", {"category_id": 1}, "store_id"),
 ])  # fmt: skip
-def test_a_body_outside_its_bounds_is_400_and_names_the_field(client: TestClient, endpoint: str, body: dict, field: str) -> None:
+def test_a_body_outside_its_bounds_is_400_and_names_the_field(
+    client: TestClient, endpoint: str, body: dict, field: str
+) -> None:
     response = client.post(f"/{endpoint}", json=body)
     assert response.status_code == 400
     assert field in [item["loc"][0] for item in response.json()["detail"]]
@@ -146,7 +158,9 @@ def test_a_hostile_body_is_refused(client: TestClient, content: bytes, media_typ
 
 
 def test_a_body_without_a_length_is_bounded_too(client: TestClient) -> None:
-    response = client.post("/understand", content=iter([b"x" * 40_000] * 3), headers={"content-type": "application/json"})
+    response = client.post(
+        "/understand", content=iter([b"x" * 40_000] * 3), headers={"content-type": "application/json"}
+    )
     assert response.status_code == 413
 
 
@@ -156,7 +170,9 @@ _json = st.recursive(
 )  # fmt: skip
 _fields = st.dictionaries(
     st.sampled_from(["text", "top", "household_id", "campaign_ids", "category_id", "store_id"]),
-    _json | st.integers(0, 5) | st.lists(st.integers(0, 4), max_size=5), max_size=4)
+    _json | st.integers(0, 5) | st.lists(st.integers(0, 4), max_size=5),
+    max_size=4,
+)
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -173,7 +189,9 @@ def test_any_text_is_understood_or_refused(client: TestClient, text: str) -> Non
     assert response.status_code in ((200,) if text.isalnum() else (200, 400))
 
 
-def test_a_missing_store_is_503_and_texts_are_still_understood(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_store_is_503_and_texts_are_still_understood(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for store in (tmp_path / "nowhere", None):
         with _client(monkeypatch, checkpoint, store) as client:
             for endpoint in ("recommend", "ads", "demand"):
@@ -184,8 +202,23 @@ def test_a_missing_store_is_503_and_texts_are_still_understood(checkpoint: Path,
             assert client.get("/readyz").status_code == 200
 
 
-def test_a_task_that_the_release_lacks_is_404_and_names_those_present(feature_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for kept, asked in ((["demand"], ["recommend", "ads", "understand"]), (["sentiment"], ["recommend", "ads", "demand"])):
+def test_a_store_whose_online_database_vanished_is_503(
+    checkpoint: Path, feature_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Path(shutil.copytree(feature_store, tmp_path / "store"))
+    (store / "online.db").unlink()
+    with _client(monkeypatch, checkpoint, store) as client:
+        for _ in range(2):
+            assert client.post("/demand", json=VALID["demand"]).status_code == 503
+
+
+def test_a_task_that_the_release_lacks_is_404_and_names_those_present(
+    feature_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kept, asked in (
+        (["demand"], ["recommend", "ads", "understand"]),
+        (["sentiment"], ["recommend", "ads", "demand"]),
+    ):
         suite = SUITE.model_copy(update={"tasks": [SUITE.task(name) for name in kept]})
         save_tiny_checkpoint(tmp_path / "checkpoint", suite)
         with _client(monkeypatch, tmp_path / "checkpoint", feature_store) as client:
@@ -218,6 +251,13 @@ def test_answers_reach_the_prediction_log_when_the_service_stops(
     with _client(monkeypatch, checkpoint, feature_store, **environment) as client:
         answers = {endpoint: client.post(f"/{endpoint}", json=body).json() for endpoint, body in VALID.items()}
     rows = pd.concat(pd.read_parquet(path) for path in (tmp_path / "log").rglob("*.parquet"))
-    assert sorted(rows["task"]) == ["coupon_response", "coupon_response", "demand", "intent", "next_category", "sentiment"]
+    assert sorted(rows["task"]) == [
+        "coupon_response",
+        "coupon_response",
+        "demand",
+        "intent",
+        "next_category",
+        "sentiment",
+    ]
     assert set(rows["prediction_id"]) == {answer["prediction_id"] for answer in answers.values()}
     assert VALID["understand"]["text"] not in rows.to_csv()

@@ -21,7 +21,9 @@ def probe(checkpoint: Path, examples: Path, feature_store: Path) -> Callable[...
     return lambda bento, **kwargs: probe_bento(bento, checkpoint, examples, feature_store, **kwargs)
 
 
-def test_a_bento_answers_as_the_trainer_does_and_leaves_no_process(built: tuple[Path, BuiltBento], probe: Callable[..., dict]) -> None:
+def test_a_bento_answers_as_the_trainer_does_and_leaves_no_process(
+    built: tuple[Path, BuiltBento], probe: Callable[..., dict]
+) -> None:
     bento, before = built
     result = probe(bento, requests=40)
     assert result["status"] == "pass"
@@ -33,7 +35,9 @@ def test_a_bento_answers_as_the_trainer_does_and_leaves_no_process(built: tuple[
     assert bento_digest(bento) == before.digest, "serving must not change the bento"
 
 
-def test_the_tag_and_digest_follow_from_the_content(built: tuple[Path, BuiltBento], checkpoint: Path, tmp_path: Path) -> None:
+def test_the_tag_and_digest_follow_from_the_content(
+    built: tuple[Path, BuiltBento], checkpoint: Path, tmp_path: Path
+) -> None:
     assert build_bento(checkpoint, tmp_path / "again") == built[1]
     other = tmp_path / "checkpoint"
     save_tiny_checkpoint(other, SUITE, seed=2)
@@ -48,10 +52,18 @@ def test_the_bento_needs_nothing_from_outside(built: tuple[Path, BuiltBento]) ->
     pins = image["python_requirements"].split()
     assert all("==" in pin and "+" not in pin for pin in pins)
     assert {"torch", "transformers", "feast", "bentoml"} <= {pin.partition("==")[0] for pin in pins}
-    assert {path.name for path in (built[0] / "src").iterdir()} == {"bentofile.yaml", "checkpoint", "feature_repo", "polymart", "serving"}
+    assert {path.name for path in (built[0] / "src").iterdir()} == {
+        "bentofile.yaml",
+        "checkpoint",
+        "feature_repo",
+        "polymart",
+        "serving",
+    }
 
 
-def test_a_head_that_answers_wrongly_is_caught(built: tuple[Path, BuiltBento], probe: Callable[..., dict], tmp_path: Path) -> None:
+def test_a_head_that_answers_wrongly_is_caught(
+    built: tuple[Path, BuiltBento], probe: Callable[..., dict], tmp_path: Path
+) -> None:
     bento = Path(shutil.copytree(built[0], tmp_path / "bento"))
     kind = bento / "src" / "polymart" / "tasks" / "binary.py"
     assert "outputs_BO.sigmoid()" in kind.read_text()
@@ -61,14 +73,18 @@ def test_a_head_that_answers_wrongly_is_caught(built: tuple[Path, BuiltBento], p
     assert not processes_of(bento)
 
 
-def test_a_server_that_dies_is_shown_by_the_end_of_its_log(built: tuple[Path, BuiltBento], probe: Callable[..., dict], tmp_path: Path) -> None:
+def test_a_server_that_dies_is_shown_by_the_end_of_its_log(
+    built: tuple[Path, BuiltBento], probe: Callable[..., dict], tmp_path: Path
+) -> None:
     bento = Path(shutil.copytree(built[0], tmp_path / "bento"))
     (bento / "src" / "serving" / "service.py").write_text("raise RuntimeError('no service here')\n")
     with pytest.raises(ReleaseError, match=r"(?s)ended with status \d+ before it was ready.*no service here"):
         probe(bento)
 
 
-def test_another_or_a_tampered_checkpoint_is_refused_before_the_start(built: tuple[Path, BuiltBento], examples: Path, feature_store: Path, probe: Callable[..., dict], tmp_path: Path) -> None:
+def test_another_or_a_tampered_checkpoint_is_refused_before_the_start(
+    built: tuple[Path, BuiltBento], examples: Path, feature_store: Path, probe: Callable[..., dict], tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     save_tiny_checkpoint(other, SUITE, seed=2)
     with pytest.raises(ReleaseError, match="the bento must hold checkpoint sha256:"):

@@ -17,7 +17,7 @@ from checkpoints import processes_of
 from polymart.errors import ReleaseError
 from serving.packaging import BuiltBento
 from serving.run import serve_bento
-from serving.server import _free_port
+from serving.server import free_port
 
 SCRIPT = """
 import sys
@@ -30,11 +30,13 @@ sys.exit(serve_bento(Path(sys.argv[1]), Path(sys.argv[2]), port=int(sys.argv[3])
 def test_ctrl_c_ends_the_server_and_writes_the_prediction_log(
     built: tuple[Path, BuiltBento], feature_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bento, port, log = built[0], _free_port(), tmp_path / "log"
+    bento, port, log = built[0], free_port(), tmp_path / "log"
     monkeypatch.setenv("POLYMART_PREDICTION_LOG", str(log))
     monkeypatch.setenv("POLYMART_PSEUDONYM_KEY", "k" * 32)
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "home"))
-    server = subprocess.Popen([sys.executable, "-c", SCRIPT, str(bento), str(feature_store), str(port)], start_new_session=True)
+    server = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(bento), str(feature_store), str(port)], start_new_session=True
+    )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
             _wait(client)
