@@ -13,6 +13,7 @@ import duckdb
 import pandas as pd
 from feast import FeatureStore, FeatureView
 
+import feature_repo.exit  # noqa: F401 - registers itself
 from feature_repo.entities import ENTITIES
 from feature_repo.online import online_features
 from feature_repo.opening import join_keys, open_store, service_views

@@ -19,11 +19,13 @@ Frame = pd.DataFrame
 MAX_ROWS_SHOWN = 3
 
 
-def _id(**options: bool) -> pa.Column:
-    return pa.Column("int64", pa.Check.ge(0, error="is an id >= 0"), **options)
+def _id() -> pa.Column:
+    return pa.Column("int64", pa.Check.ge(0, error="is an id >= 0"))
 
 
-def _number(low: float | None = 0.0, high: float | None = None, *, nullable: bool = False, kind: str = "float64") -> pa.Column:
+def _number(
+    low: float | None = 0.0, high: float | None = None, *, nullable: bool = False, kind: str = "float64"
+) -> pa.Column:
     checks = [pa.Check(lambda s: np.isfinite(s), error="is finite")]
     if low is not None:
         checks.append(pa.Check.ge(low, error=f"is >= {low:g}"))
@@ -103,7 +105,7 @@ _ALL = [
         "category": _text(nullable=True), "product_type": _text(nullable=True),
         "package_size": _text(nullable=True)}, ["product_id"]),
     _schema("categories", {
-        "category_id": _id(unique=True), "category": _text(), "department": _text(), "num_lines": _count(1),
+        "category_id": _id(), "category": _text(), "department": _text(), "num_lines": _count(1),
         "name": _text(), "category_text": _text()}, ["name"],
         pa.Check(lambda f: f.category_id == np.arange(len(f)), error="category_id counts from 0 in the order of rows")),
     _schema("baskets", {
@@ -142,7 +144,8 @@ _ALL = [
     _decision("labels/demand", {
         "category_id": _id(), "store_id": _id(), "series_id": _text(), "label": _number()}),
     _schema("labels/sentiment", {
-        "review_id": _text(), "example_id": _text(), "text": _text(), "label": _text(["negative", "neutral", "positive"]),
+        "review_id": _text(), "example_id": _text(), "text": _text(),
+        "label": _text(["negative", "neutral", "positive"]),
         "valence": _number(-4, 4), "split": _text(_SPLITS)}, ["example_id"]),
     _schema("labels/intent", {
         "example_id": _text(), "text": _text(), "label": _text(), "split": _text(_SPLITS)}, ["example_id"]),
@@ -170,7 +173,9 @@ def validate_table(frame_or_path: Frame | Path | str, schema: pa.DataFrameSchema
 def rules_of(schema: pa.DataFrameSchema) -> list[str]:
     """The rules of a schema in words."""
     rules = [f"{name}: {check.error}" for name, column in schema.columns.items() for check in column.checks]
-    rules += [f"{name}: is {column.dtype}" for name, column in schema.columns.items() if column.dtype]
+    # pandera prints every timestamp as nanoseconds, whatever its unit
+    rules += [f"{name}: is {str(column.dtype).replace('[ns]', '')}" for name, column in schema.columns.items()
+              if column.dtype]
     rules += [f"{name}: is never missing" for name, column in schema.columns.items() if not column.nullable]
     rules += [str(check.error) for check in schema.checks]
     return rules + ([f"{', '.join(schema.unique)}: is unique"] if schema.unique else [])
@@ -180,7 +185,8 @@ def _read(path: Path) -> Frame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise TableError(f"table {path} cannot be read as parquet: {error}", remedy="run prepare_tables again") from error
+        raise TableError(f"table {path} cannot be read as parquet: {error}",
+                         remedy="run prepare_tables again") from error
 
 
 def _message(name: str, frame: Frame, errors: list[SchemaError]) -> str:

@@ -61,7 +61,8 @@ def _check_table(tables: Path, name: str, entry: dict[str, object]) -> dict[str,
 def _check_relation(con: duckdb.DuckDBPyConnection, tables: Path, table: str, column: str, parent: str) -> str:
     rule = f"every {column} of {table} stands in {parent}"
     sql = f"SELECT * FROM read_parquet($child) WHERE {column} NOT IN (SELECT {column} FROM read_parquet($parent))"  # noqa: S608
-    orphans = con.execute(sql, {"child": str(tables / f"{table}.parquet"), "parent": str(tables / f"{parent}.parquet")}).df()
+    files = {"child": str(tables / f"{table}.parquet"), "parent": str(tables / f"{parent}.parquet")}
+    orphans = con.execute(sql, files).df()
     if len(orphans):
         shown = "\n".join(f"    {row}" for row in orphans.head(MAX_ROWS_SHOWN).astype(str).to_dict("records"))
         raise TableError(f"table {table} breaks a rule:\n  {rule}: {len(orphans)} rows do not\n{shown}",

@@ -1,11 +1,9 @@
 """The synthetic shop, prepared once for the tests of this folder."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # tests/ holds fixtures/, shared by several test folders
 
 from fixtures.shop import make_shop
 

@@ -1,5 +1,6 @@
 """Example tables: what they hold, what is left out, and what stops a run."""
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,8 @@ def test_the_same_tables_give_the_same_digest(tables, written, tmp_path):
 
 def test_purged_rows_are_counted_and_gone(tables, sources, tmp_path):
     task = SUITE.task("coupon_response")
-    late = task.model_copy(update={"split": task.split.model_copy(update={"val_from": pd.Timestamp("2017-09-01").date()})})
+    split = task.split.model_copy(update={"val_from": date(2017, 9, 1)})
+    late = task.model_copy(update={"split": split})
     rows = examples.build_label_rows(tables, late, 1)
     labels = pd.read_parquet(tables / "labels/coupon_response.parquet")
     assert rows.attrs["purged"] == len(labels) - len(rows) > 0
@@ -84,7 +86,8 @@ def broken_examples(tables, name):
 
 def test_a_join_that_loses_rows_is_stopped(tables):
     task, rows, joined, info = broken_examples(tables, "demand")
-    with pytest.raises(TableError, match=f"{len(rows)} label rows went into the feature join, {len(rows) - 1} came back"):
+    lost = f"{len(rows)} label rows went into the feature join, {len(rows) - 1} came back"
+    with pytest.raises(TableError, match=lost):
         examples.finish_examples(joined.iloc[1:], task, info, expected=rows)
     with pytest.raises(TableError, match="order changed"):
         examples.finish_examples(joined.iloc[::-1], task, info, expected=rows)

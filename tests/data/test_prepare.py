@@ -19,7 +19,8 @@ def test_the_same_sources_give_the_same_bytes(sources, tables, tmp_path):
 
 def test_every_rule_stands_with_its_counts(tables):
     rules = json.loads((tables / "tables.json").read_text())["rules"]
-    dropped = {rule["rule"][:20]: rule["rows_before"] - rule["rows_after"] for rule in rules if rule["table"] == "transactions"}
+    of_lines = [rule for rule in rules if rule["table"] == "transactions"]
+    dropped = {rule["rule"][:20]: rule["rows_before"] - rule["rows_after"] for rule in of_lines}
     assert dropped == {
         "exact duplicates are": 1, "a line has a product": 1, "a line's product has": 1, "fuel is left out: de": 1,
         "a line has a positiv": 1, "a line counts at mos": 0}
