@@ -278,4 +278,8 @@ def load_suite(path: Path | str) -> Suite:
         raise SuiteError(f"suite file {path} is not YAML: {error}", remedy="correct the file at the named line") from error
     if not isinstance(content, dict):
         raise SuiteError(f"suite file {path} must hold a mapping, found {type(content).__name__}", remedy="see suites/quick.yaml")
-    return Suite.from_json(canonical_json(content), origin=str(path))
+    try:
+        text = canonical_json(content)
+    except TypeError as error:
+        raise SuiteError(f"suite file {path} has a key that is not text: {error}", remedy="quote the key, or remove it") from error
+    return Suite.from_json(text, origin=str(path))

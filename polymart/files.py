@@ -21,7 +21,7 @@ from polymart.errors import StorageError
 
 _STORAGE_ERRNO = {errno.ENOSPC: "the disk is full", errno.EROFS: "the disk is read-only",
                   errno.EACCES: "permission denied", errno.EPERM: "permission denied",
-                  errno.EDQUOT: "the disk quota is used up"}
+                  errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "the file exceeds the largest size allowed"}
 
 
 @contextmanager
@@ -76,13 +76,24 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
             os.chmod(temporary, 0o755)
             if path.exists():
                 old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-                os.replace(path, old / "old")
-                os.replace(temporary, path)
-                shutil.rmtree(old, ignore_errors=True)
+                try:
+                    os.replace(path, old / "old")
+                    _move_or_restore(temporary, path, old / "old")
+                finally:
+                    shutil.rmtree(old, ignore_errors=True)
             else:
                 os.replace(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move_or_restore(new: Path, path: Path, old: Path) -> None:
+    """Move ``new`` to ``path``; where that fails, what lay there before comes back."""
+    try:
+        os.replace(new, path)
+    except BaseException:
+        os.replace(old, path)
+        raise
 
 
 def canonical_json(value: Any) -> str:
@@ -104,7 +115,7 @@ def read_json(path: Path | str) -> Any:
     """
     try:
         return json.loads(Path(path).read_text())
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise StorageError(f"{path} cannot be read as JSON: {error}", remedy="run the step that writes it again") from error
 
 
@@ -132,6 +143,6 @@ def digest_tree(path: Path | str, *, suffixes: tuple[str, ...] = ()) -> str:
     names = sorted(
         p.relative_to(path).as_posix()
         for p in path.rglob("*")
-        if p.is_file() and "__pycache__" not in p.parts and (not suffixes or p.name.endswith(suffixes))
+        if p.is_file() and "__pycache__" not in p.relative_to(path).parts and (not suffixes or p.name.endswith(suffixes))
     )
     return digest_text("\n".join(f"{name} {digest_file(path / name)}" for name in names))

@@ -25,13 +25,13 @@ class Progress:
         if done < self.total and now - self._last < self.every_s:
             return
         self._last = now
-        print("\t".join((PREFIX, self.step, str(done), str(self.total), self.unit, note)), flush=True)
+        print("\t".join((PREFIX, self.step, str(done), str(self.total), self.unit, " ".join(note.split()))), flush=True)
 
 
 def parse(line: str) -> tuple[str, int, int, str, str] | None:
     """(step, done, total, unit, note) of a structured line, or None for any other line."""
     _, found, rest = line.rstrip("\n").partition(PREFIX + "\t")
     parts = rest.split("\t")
-    if not found or len(parts) != 5 or not (parts[1].isdigit() and parts[2].isdigit()):
+    if not found or len(parts) != 5 or not (parts[1].isdecimal() and parts[2].isdecimal()):
         return None
     return parts[0], int(parts[1]), int(parts[2]), parts[3], parts[4]
