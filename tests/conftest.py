@@ -1,10 +1,13 @@
-"""Shared by every test folder: `tests/fixtures` is importable, nothing phones home, no user setting leaks in."""
+"""Shared by every test folder: `tests/fixtures` is importable, nothing phones home, no user setting leaks in,
+and hypothesis repeats its examples and watches no clock (machines differ)."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -16,3 +19,6 @@ os.environ |= {
     "HF_HUB_OFFLINE": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
+
+settings.register_profile("polymart", deadline=None, derandomize=True)
+settings.load_profile("polymart")
