@@ -86,8 +86,9 @@ class TaskHead(nn.Module):
     def __init__(self, inputs: Inputs, statistics: InputStatistics, text_width: int, num_outputs: int) -> None:
         super().__init__()
         self.tower = FeatureTower(inputs, statistics) if inputs.numeric or inputs.categorical else None
-        width = (text_width if inputs.text else 0) + (TOWER_WIDTH if self.tower else 0)
-        self.history = HistoryPrior(statistics.num_labels, max(width, 1)) if inputs.label_history else None
+        # A head with the label history alone sees one constant zero.
+        width = (text_width if inputs.text else 0) + (TOWER_WIDTH if self.tower else 0) or 1
+        self.history = HistoryPrior(statistics.num_labels, width) if inputs.label_history else None
         self.fuse = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 128), nn.GELU()) if self.tower else nn.LayerNorm(width)
         self.out = nn.Linear(128 if self.tower else width, num_outputs)
         self.corrects_baseline = inputs.baseline is not None
@@ -99,7 +100,7 @@ class TaskHead(nn.Module):
     def forward(self, batch: Batch, text_BD: Tensor | None) -> Tensor:
         """Raw outputs, shape (B, O)."""
         parts = [part for part in (text_BD, self.tower(batch) if self.tower else None) if part is not None]
-        joined = torch.cat(parts, 1)
+        joined = torch.cat(parts, 1) if parts else self.out.weight.new_zeros(batch.size, 1)
         outputs_BO = self.out(self.fuse(joined))
         if self.history is not None:
             outputs_BO = outputs_BO.float() + self.history(batch, joined)

@@ -61,7 +61,9 @@ def fit_statistics(frame: pd.DataFrame, inputs: Inputs, num_labels: int) -> Inpu
                              remedy="repair the source of the column, or take it out of the task's inputs")
         median[column] = float(np.nanmedian(values))
         filled = np.where(np.isnan(values), median[column], values)
-        mean[column], scale[column] = float(filled.mean()), float(filled.std()) or 1.0
+        mean[column], scale[column] = float(filled.mean()), float(filled.std())
+        if scale[column] <= 1e-9 * max(1.0, abs(mean[column])):  # a constant leaves only rounding errors
+            scale[column] = 1.0
     vocabulary = {c: sorted(map(str, frame[c].dropna().unique())) for c in inputs.categorical}
     return InputStatistics(median=median, mean=mean, scale=scale, vocabulary=vocabulary, num_labels=num_labels)
 
@@ -87,10 +89,7 @@ class Collator:
         Raises:
             TableError: a column of the task's inputs is absent.
         """
-        absent = [column for column in self.columns() if column not in frame]
-        if absent:
-            raise TableError(f"input columns {absent} are absent; found {list(frame.columns)}",
-                             remedy="retrieve the task's feature service, or correct its inputs in the suite")
+        self._require_columns(frame)
         parts: dict[str, torch.Tensor] = {}
         inputs = self.inputs
         if inputs.text:
@@ -107,13 +106,24 @@ class Collator:
         return Batch(size=len(frame), **parts)
 
     def lengths(self, frame: pd.DataFrame) -> np.ndarray:
-        """Tokens of each row's text (0 without text); used to bucket rows of similar length."""
+        """Tokens of each row's text (0 without text); used to bucket rows of similar length.
+
+        Raises:
+            TableError: a column of the task's inputs is absent.
+        """
+        self._require_columns(frame)
         if not self.inputs.text:
             return np.zeros(len(frame), np.int64)
         texts = frame[self.inputs.text].fillna("").astype(str)
         unique = texts.unique().tolist()
         known = dict(zip(unique, (sum(e.attention_mask) for e in self.tokenizer.encode_batch_fast(unique)), strict=True))
         return texts.map(known).to_numpy(np.int64)
+
+    def _require_columns(self, frame: pd.DataFrame) -> None:
+        absent = [column for column in self.columns() if column not in frame]
+        if absent:
+            raise TableError(f"input columns {absent} are absent; found {list(frame.columns)}",
+                             remedy="retrieve the task's feature service, or correct its inputs in the suite")
 
     def _text(self, column: pd.Series) -> dict[str, torch.Tensor]:
         index, unique = pd.factorize(column.fillna("").astype(str))

@@ -53,5 +53,6 @@ class MultiTaskModel(nn.Module):
         """
         if text_UD is None:
             text_UD = self.encode(batch)
-        text_BD = None if text_UD is None else text_UD[batch.text_index_B]
+        # Unlike plain indexing, index_select sums its gradient in a fixed order on several threads.
+        text_BD = None if text_UD is None else text_UD.index_select(0, batch.text_index_B)
         return self.heads[task](batch, text_BD)
