@@ -49,7 +49,7 @@ class _Tap(TextIOBase):
 
     def __init__(self, log: TextIO, listen: Callable[[Event], None]) -> None:
         self.log, self.listen = log, listen
-        self.errors: list[str] = []
+        self.messages: list[str] = []
         self.running = ""
         self._rest = ""
 
@@ -72,14 +72,14 @@ class _Tap(TextIOBase):
             return
         self.log.write(line + "\n")
         if found := STARTED.search(line):
-            self.running, self.errors = _step(found[1]), []
+            self.running, self.messages = _step(found[1]), []
             self.listen(Event(self.running, "started"))
         elif found := FINISHED.search(line):
             self.listen(Event(_step(found[1]), "done" if found[2] == "SUCCESS" else "failed"))
         elif found := CACHED.search(line):
             self.listen(Event(_step(found[1]), "cached"))
         elif found := ERROR.match(line):
-            self.errors.append(found[1])
+            self.messages.append(found[1])
 
 
 def _step(task: str) -> str:
@@ -120,7 +120,7 @@ def run_local(
             try:
                 return dict(pipeline(**arguments).outputs)
             except RuntimeError as error:
-                message, *rest = tap.errors or [f"{error} (its last lines stand in the log)"]
+                message, *rest = tap.messages or [f"{error} (its last lines stand in the log)"]
                 remedy = " ".join(line.strip().removeprefix("remedy: ") for line in rest)
                 raise StepFailed(f"step {tap.running} failed: {message}", remedy=f"{remedy} (log: {log})".strip()) from None
 

@@ -95,7 +95,7 @@ class Split(Frozen):
 
 
 class Limits(Frozen):
-    """Most examples kept per split, sampled by cluster with the suite's seed; 0 keeps all."""
+    """Most examples kept per split, sampled with the suite's seed; 0 keeps all."""
 
     train: int = Field(0, ge=0)
     val: int = Field(0, ge=0)

@@ -14,7 +14,7 @@ from polymart.config import Suite, Task
 from polymart.data.example_checks import check_examples
 from polymart.data.example_index import ExamplesIndex, TaskExamples, read_examples, read_examples_index
 from polymart.data.prepare import SOURCES, TABLES_OF
-from polymart.data.sampling import limit_clusters
+from polymart.data.sampling import limit_rows
 from polymart.data.splits import SPLITS, assign_split
 from polymart.data.tables import write_table
 from polymart.errors import TableError
@@ -63,7 +63,7 @@ def write_examples(tables: Path, suite: Suite, out: Path, *, retrieve: Retrieve)
 
 
 def build_label_rows(tables: Path, task: Task, seed: int) -> pd.DataFrame:
-    """The label rows of a task with ``split``; purged rows are left out, limits are applied by whole clusters.
+    """The label rows of a task with ``split``; purged rows are left out, the limits are applied.
 
     Returns:
         The columns of ``labels/<source>.parquet`` plus ``split``; ``attrs`` holds ``purged`` (rows) and
@@ -85,7 +85,7 @@ def build_label_rows(tables: Path, task: Task, seed: int) -> pd.DataFrame:
                          remedy="give the task a split with val_from and test_from")
     kept = frame[frame.split != "purged"]
     available = {name: int(count) for name, count in kept.split.value_counts().items()}
-    limited = limit_clusters(kept, task.cluster, task.limits, seed).reset_index(drop=True)
+    limited = limit_rows(kept, task.limits, seed).reset_index(drop=True)
     limited.attrs = {"purged": len(frame) - len(kept), "available": {name: available.get(name, 0) for name in SPLITS}}
     return limited
 

