@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,14 +60,27 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
         StorageError: the disk refuses.
     """
     with atomic_folder(folder) as temporary:
-        save_model(checkpoint.model, str(temporary / "model.safetensors"))
+        with _as_os_error():
+            save_model(checkpoint.model, str(temporary / "model.safetensors"))
         checkpoint.model.encoder.transformer.config.save_pretrained(temporary)
-        checkpoint.tokenizer.save(str(temporary / "tokenizer.json"))
+        (temporary / "tokenizer.json").write_text(checkpoint.tokenizer.to_str(pretty=True))
         (temporary / "suite.json").write_text(checkpoint.suite.to_json())
         write_json(temporary / "tasks.json", {n: s.model_dump(mode="json") for n, s in checkpoint.tasks.items()})
         files = {p.name: digest_file(p) for p in sorted(temporary.iterdir())}
         write_json(temporary / MANIFEST, {"version": 1, "files": files})
         return checkpoint_digest(temporary)
+
+
+@contextmanager
+def _as_os_error() -> Iterator[None]:
+    """safetensors reports a refused write as an error of its own; turn it back into the system's."""
+    try:
+        yield
+    except SafetensorError as error:
+        found = re.search(r"os error (\d+)", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
 
 
 def checkpoint_digest(folder: Path) -> str:
@@ -76,11 +92,15 @@ def verify_checkpoint(folder: Path) -> str:
     """Compare every file with the manifest and return the digest.
 
     Raises:
-        CheckpointError: the manifest is absent (a torn write), a file is absent, foreign or differs.
+        CheckpointError: the manifest is absent (a torn write), or no manifest; a file is absent or differs.
     """
     if not (folder / MANIFEST).is_file():
         raise CheckpointError(f"{folder} is not a whole checkpoint: {MANIFEST} is absent", remedy="train again, or restore the folder from its release")
-    for name, expected in read_json(folder / MANIFEST)["files"].items():
+    manifest = read_json(folder / MANIFEST)
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(files, dict):
+        raise CheckpointError(f"{folder / MANIFEST} lists no files", remedy="restore the folder from its release, or train again")
+    for name, expected in files.items():
         found = digest_file(folder / name) if (folder / name).is_file() else "absent"
         if found != expected:
             raise CheckpointError(f"checkpoint file {folder / name} must have {expected}, found {found}",

@@ -127,7 +127,7 @@ def _fit(
         if report is not None:
             report(step, settings.max_steps, values)
         if step % settings.evaluate_every == 0 or step == settings.max_steps:
-            row = validate(model, val, device, dtype)
+            row = check_finite(validate(model, val, device, dtype), step)
             log.validation.append({"step": step, **row})
             if row["mean"] < best - 1e-4:
                 best, stale, log.best_step = row["mean"], 0, step

@@ -48,7 +48,7 @@ def step_losses(
     return totals
 
 
-def check_finite(losses: Mapping[str, Tensor], step: int) -> dict[str, float]:
+def check_finite(losses: Mapping[str, Tensor | float], step: int) -> dict[str, float]:
     """The losses as numbers.
 
     Raises:
