@@ -1,0 +1,148 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from fixtures.tiny_encoder import write_tiny_encoder
+from fixtures.tiny_suite import tiny_suite, tiny_tables, write_tiny_examples
+
+from polymart.errors import LabelError, TableError, TrainingError
+from polymart.model.predictor import Predictor
+from polymart.training.checkpoint import load_checkpoint
+from polymart.training.loop import train_suite
+
+DIVERGES = {"learning_rate": 1e38, "head_learning_rate": 1e38, "clip_norm": 1e30, "warmup": 0.0}
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return write_tiny_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    return write_tiny_examples(tmp_path_factory.mktemp("examples"))
+
+
+@pytest.fixture(scope="module")
+def trained(examples, encoder, tmp_path_factory):
+    out, steps = tmp_path_factory.mktemp("trained") / "checkpoint", []
+    suite = tiny_suite(max_steps=120, evaluate_every=30)
+    digest, log = train_suite(examples, encoder, suite, out, lambda *row: steps.append(row))
+    return out, digest, log, steps
+
+
+def test_every_task_learns(trained):
+    _, _, log, _ = trained
+    first, best = log.validation[0], min(log.validation, key=lambda row: row["mean"])
+    assert best["mean"] < first["mean"]
+    assert best["mood"] < 0.5  # an uninformed head stays near 1
+    assert best["reply"] < 0.85
+
+
+def test_the_log_tells_what_happened(trained):
+    _, _, log, steps = trained
+    assert [row["step"] for row in log.loss] == list(range(1, len(log.loss) + 1)) == [step for step, _, _ in steps]
+    assert all(total == 120 for _, total, _ in steps)
+    assert [row["step"] for row in log.validation] == [30, 60, 90, 120][: len(log.validation)]
+    assert all(set(row) == {"step", "mean", "next_item", "reply", "units", "mood"} for row in log.validation)
+    assert {name for row in log.loss for name in row} == {"step", "next_item", "reply", "units", "mood"}
+    assert log.best_step == min(log.validation, key=lambda row: row["mean"])["step"]
+    assert log.seconds > 0
+    assert log.examples_per_s > 0
+    assert log.precision == "float32"
+
+
+def test_the_checkpoint_is_that_of_the_best_validation(trained, examples):
+    out, digest, log, _ = trained
+    checkpoint = load_checkpoint(out)
+    assert checkpoint.digest == digest
+    assert {state.data_origin for state in checkpoint.tasks.values()} == {"synthetic"}
+    val = tiny_tables()["reply"].query("split == 'val'")
+    scores = Predictor(checkpoint).scores("reply", val)[:, 0]
+    loss = -np.mean(np.log2(np.where(val.label == 1, scores, 1 - scores)))
+    assert loss == pytest.approx(next(row["reply"] for row in log.validation if row["step"] == log.best_step), rel=1e-4)
+
+
+def test_the_same_seed_gives_the_same_bits(examples, encoder, tmp_path):
+    suite = tiny_suite(max_steps=6, evaluate_every=3)
+    torch.manual_seed(123)  # what ran before must not matter
+    first, _ = train_suite(examples, encoder, suite, tmp_path / "a")
+    torch.rand(7)
+    again, _ = train_suite(examples, encoder, suite, tmp_path / "b")
+    other, _ = train_suite(examples, encoder, suite.model_copy(update={"seed": 18}), tmp_path / "c")
+    assert first == again != other
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in "abc"]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_training_stops_when_validation_no_longer_improves(examples, encoder, tmp_path):
+    suite = tiny_suite("mood", max_steps=60, evaluate_every=1, patience=2, learning_rate=1e-12, head_learning_rate=1e-12)
+    _, log = train_suite(examples, encoder, suite, tmp_path / "out")
+    assert log.stopped_early
+    assert (log.best_step, len(log.loss)) == (1, 3)
+
+
+def test_an_uninformed_start_is_the_base_rate(examples, encoder, tmp_path):
+    tables = tiny_tables()
+    rare = tables["reply"].assign(label=(np.arange(160) % 20 == 0).astype(int))
+    folder = write_tiny_examples(tmp_path / "rare", {"reply": rare})
+    suite = tiny_suite("reply", max_steps=1, evaluate_every=1, learning_rate=1e-12, head_learning_rate=1e-12)
+    _, log = train_suite(folder, encoder, suite, tmp_path / "out")
+    rate = rare.query("split == 'train'").label.mean()
+    truth = rare.query("split == 'val'").label.mean()
+    entropy = -(truth * math.log2(rate) + (1 - truth) * math.log2(1 - rate)) if rate else 0
+    assert log.validation[0]["reply"] == pytest.approx(entropy, abs=0.25)
+
+
+def test_skipped_tasks_are_left_out(encoder, tmp_path):
+    folder = write_tiny_examples(tmp_path / "few", {"mood": tiny_tables()["mood"]})
+    train_suite(folder, encoder, tiny_suite(max_steps=1), tmp_path / "out")
+    assert [task.name for task in load_checkpoint(tmp_path / "out").suite.tasks] == ["mood"]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_task_without_rows_is_named(encoder, tmp_path, split):
+    frame = tiny_tables()["mood"]
+    folder = write_tiny_examples(tmp_path / "half", {"mood": frame[frame.split != split]})
+    with pytest.raises(TrainingError, match=rf"'mood' has no {split} rows among {len(frame[frame.split != split])}"):
+        train_suite(folder, encoder, tiny_suite("mood"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_suite_without_any_example_table_is_refused(encoder, tmp_path):
+    folder = write_tiny_examples(tmp_path / "few", {"mood": tiny_tables()["mood"]})
+    with pytest.raises(TrainingError, match="no task of suite 'tiny' has an example table"):
+        train_suite(folder, encoder, tiny_suite("reply"), tmp_path / "out")
+
+
+def test_an_example_table_that_vanished_is_named(encoder, tmp_path):
+    folder = write_tiny_examples(tmp_path / "few", {"mood": tiny_tables()["mood"]})
+    (folder / "mood.parquet").unlink()
+    with pytest.raises(TableError, match="'mood'"):
+        train_suite(folder, encoder, tiny_suite("mood"), tmp_path / "out")
+
+
+def test_a_foreign_label_is_named(encoder, tmp_path):
+    frame = tiny_tables()["mood"]
+    frame.loc[[1, 5], "label"] = "furious"
+    folder = write_tiny_examples(tmp_path / "foreign", {"mood": frame})
+    with pytest.raises(LabelError, match=r"'mood': 2 labels .*'furious'"):
+        train_suite(folder, encoder, tiny_suite("mood"), tmp_path / "out")
+
+
+def test_a_run_that_diverges_names_task_and_step_and_leaves_the_old_checkpoint(examples, encoder, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "old").write_text("x")
+    suite = tiny_suite("mood", max_steps=20, **DIVERGES)
+    with pytest.raises(TrainingError, match=r"loss of task 'mood' became (nan|inf) at step \d+"):
+        train_suite(examples, encoder, suite, out)
+    assert (out / "old").exists()
+
+
+def test_a_run_whose_last_step_diverges_saves_nothing(examples, encoder, tmp_path):
+    suite = tiny_suite("mood", max_steps=1, evaluate_every=1, **DIVERGES)
+    with pytest.raises(TrainingError):
+        train_suite(examples, encoder, suite, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
