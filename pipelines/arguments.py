@@ -52,7 +52,13 @@ def _may_be_absent(parameter: Mapping[str, Any]) -> bool:
 def _typed(name: str, text: str, kind: str) -> Any:
     if kind == "STRING":
         return text
-    expected = {"NUMBER_INTEGER": int, "NUMBER_DOUBLE": (int, float), "BOOLEAN": bool, "LIST": list, "STRUCT": dict}
+    expected: dict[str, type | tuple[type, ...]] = {
+        "NUMBER_INTEGER": int,
+        "NUMBER_DOUBLE": (int, float),
+        "BOOLEAN": bool,
+        "LIST": list,
+        "STRUCT": dict,
+    }
     try:
         value = json.loads(text)
     except json.JSONDecodeError:

@@ -114,7 +114,9 @@ def run_local(
         tap = _Tap(handle, listen)
         with _contained(tap, scratch):
             local.init(
-                local.SubprocessRunner(use_venv=False), pipeline_root=str(root.resolve()), enable_caching=cache,
+                local.SubprocessRunner(use_venv=False),
+                pipeline_root=str(root.resolve()),
+                enable_caching=cache,
                 cache_root=str(root.resolve() / "cache"),
             )
             try:
@@ -122,7 +124,9 @@ def run_local(
             except RuntimeError as error:
                 message, *rest = tap.messages or [f"{error} (its last lines stand in the log)"]
                 remedy = " ".join(line.strip().removeprefix("remedy: ") for line in rest)
-                raise StepFailed(f"step {tap.running} failed: {message}", remedy=f"{remedy} (log: {log})".strip()) from None
+                raise StepFailed(
+                    f"step {tap.running} failed: {message}", remedy=f"{remedy} (log: {log})".strip()
+                ) from None
 
 
 @contextmanager
@@ -134,7 +138,7 @@ def _contained(tap: _Tap, scratch: str) -> Iterator[None]:
     logging.captureWarnings(True)
     stderr = sys.stderr
     try:
-        with redirect_stdout(tap):  # type: ignore[type-var]
+        with redirect_stdout(tap):
             handler = logging.StreamHandler(tap)
             warnings_logger.addHandler(handler)
             warnings_logger.propagate = False

@@ -36,6 +36,9 @@ def configure(
     if retries:
         task.set_retry(retries, backoff_duration="10s", backoff_factor=2.0, backoff_max_duration="120s")
     if secret:
-        keys = {GIT_SECRET: ("GIT_ASKPASS_TOKEN",), MLFLOW_SECRET: ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")}
+        keys = {
+            GIT_SECRET: ("GIT_ASKPASS_TOKEN",),
+            MLFLOW_SECRET: ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),
+        }
         kubernetes.use_secret_as_env(task, secret, {key: key for key in keys[secret]}, optional=True)
     return task

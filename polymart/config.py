@@ -271,15 +271,23 @@ def load_suite(path: Path | str) -> Suite:
     """
     path = Path(path)
     if not path.is_file():
-        raise SuiteError(f"suite file {path} does not exist", remedy="give the path of a YAML file, e.g. suites/quick.yaml")
+        raise SuiteError(
+            f"suite file {path} does not exist", remedy="give the path of a YAML file, e.g. suites/quick.yaml"
+        )
     try:
         content = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SuiteError(f"suite file {path} is not YAML: {error}", remedy="correct the file at the named line") from error
+        raise SuiteError(
+            f"suite file {path} is not YAML: {error}", remedy="correct the file at the named line"
+        ) from error
     if not isinstance(content, dict):
-        raise SuiteError(f"suite file {path} must hold a mapping, found {type(content).__name__}", remedy="see suites/quick.yaml")
+        raise SuiteError(
+            f"suite file {path} must hold a mapping, found {type(content).__name__}", remedy="see suites/quick.yaml"
+        )
     try:
         text = canonical_json(content)
     except TypeError as error:
-        raise SuiteError(f"suite file {path} has a key that is not text: {error}", remedy="quote the key, or remove it") from error
+        raise SuiteError(
+            f"suite file {path} has a key that is not text: {error}", remedy="quote the key, or remove it"
+        ) from error
     return Suite.from_json(text, origin=str(path))

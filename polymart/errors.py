@@ -96,15 +96,20 @@ class StorageError(PolymartError):
 
 
 @contextmanager
-def shown_to_user() -> Iterator[None]:
+def shown_to_user(*others: type[Exception]) -> Iterator[None]:
     """End the process with the message alone when a `PolymartError` leaves the block.
 
     A pipeline step runs in a process of its own, whose log is what its user reads: the message stands there on
     lines that start with ``error:``, without a traceback, and the exit status is 2.
+
+    Args:
+        others: further exceptions whose message is meant for a user (``feature_repo`` raises built-in ones, since
+            it may import no other room).
     """
+    shown: tuple[type[Exception], ...] = (PolymartError, *others)
     try:
         yield
-    except PolymartError as error:
+    except shown as error:
         for line in str(error).splitlines():
             print(f"error: {line}", flush=True)
         raise SystemExit(2) from None

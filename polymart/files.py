@@ -19,9 +19,14 @@ from typing import Any
 
 from polymart.errors import StorageError
 
-_STORAGE_ERRNO = {errno.ENOSPC: "the disk is full", errno.EROFS: "the disk is read-only",
-                  errno.EACCES: "permission denied", errno.EPERM: "permission denied",
-                  errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "the file exceeds the largest size allowed"}
+_STORAGE_ERRNO = {
+    errno.ENOSPC: "the disk is full",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file exceeds the largest size allowed",
+}
 
 
 @contextmanager
@@ -116,7 +121,9 @@ def read_json(path: Path | str) -> Any:
     try:
         return json.loads(Path(path).read_text())
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise StorageError(f"{path} cannot be read as JSON: {error}", remedy="run the step that writes it again") from error
+        raise StorageError(
+            f"{path} cannot be read as JSON: {error}", remedy="run the step that writes it again"
+        ) from error
 
 
 def digest_text(text: str) -> str:
@@ -143,6 +150,8 @@ def digest_tree(path: Path | str, *, suffixes: tuple[str, ...] = ()) -> str:
     names = sorted(
         p.relative_to(path).as_posix()
         for p in path.rglob("*")
-        if p.is_file() and "__pycache__" not in p.relative_to(path).parts and (not suffixes or p.name.endswith(suffixes))
+        if p.is_file()
+        and "__pycache__" not in p.relative_to(path).parts
+        and (not suffixes or p.name.endswith(suffixes))
     )
     return digest_text("\n".join(f"{name} {digest_file(path / name)}" for name in names))

@@ -78,15 +78,18 @@ def _schema(name: str, columns: dict[str, pa.Column], unique: list[str], *checks
 
 def _features(name: str, keys: list[str], columns: dict[str, pa.Column], *checks: pa.Check) -> pa.DataFrameSchema:
     stamps = {"event_timestamp": _time(), "created_timestamp": _time()}
-    known = pa.Check(lambda f: f.created_timestamp >= f.event_timestamp,
-                     error="created_timestamp is not before event_timestamp")
+    known = pa.Check(
+        lambda f: f.created_timestamp >= f.event_timestamp, error="created_timestamp is not before event_timestamp"
+    )
     unique = [*keys, "event_timestamp", "created_timestamp"]  # a correction is a second row, created later
     return _schema(name, {**{key: _id() for key in keys}, **stamps, **columns}, unique, known, *checks)
 
 
 def _decision(name: str, columns: dict[str, pa.Column]) -> pa.DataFrameSchema:
-    window = pa.Check(lambda f: f.label_end >= f.event_timestamp + pd.Timedelta(seconds=1),
-                      error="the label window ends after the decision")
+    window = pa.Check(
+        lambda f: f.label_end >= f.event_timestamp + pd.Timedelta(seconds=1),
+        error="the label window ends after the decision",
+    )
     stamps = {"example_id": _text(), "event_timestamp": _time(), "label_end": _time()}
     return _schema(name, {**stamps, **columns}, ["example_id"], window)
 
@@ -95,60 +98,175 @@ _SPLITS = ["train", "val", "test"]
 _WHOLE = pa.Check(lambda f: f.end_date >= f.start_date, error="a campaign ends after it starts")
 
 _ALL = [
-    _schema("transactions", {
-        "household_id": _id(), "store_id": _id(), "basket_id": _id(), "product_id": _id(), "category_id": _id(),
-        "quantity": _count(1, 50), "sales_value": _number(), "retail_disc": _number(None), "coupon_disc": _number(None),
-        "coupon_match_disc": _number(None), "event_timestamp": _time(), "local_date": _any(),
-        "local_hour": _count(0, 23), "week_start": _any()}, []),
-    _schema("products", {
-        "product_id": _id(), "manufacturer_id": _id(), "department": _text(), "brand": _text(),
-        "category": _text(nullable=True), "product_type": _text(nullable=True),
-        "package_size": _text(nullable=True)}, ["product_id"]),
-    _schema("categories", {
-        "category_id": _id(), "category": _text(), "department": _text(), "num_lines": _count(1),
-        "name": _text(), "category_text": _text()}, ["name"],
-        pa.Check(lambda f: f.category_id == np.arange(len(f)), error="category_id counts from 0 in the order of rows")),
-    _schema("baskets", {
-        "household_id": _id(), "basket_id": _id(), "store_id": _id(), "event_timestamp": _time(),
-        "value_cents": _count(), "num_units": _count(1), "num_lines": _count(1), "num_coupon_lines": _count(),
-        "category_ids": _lists(ids=True)}, ["household_id", "basket_id"]),
-    _schema("campaigns", {
-        "campaign_id": _id(), "campaign_type": _text(), "start_date": _any(), "end_date": _any(),
-        "start_timestamp": _time(), "end_timestamp": _time()}, ["campaign_id"], _WHOLE),
+    _schema(
+        "transactions",
+        {
+            "household_id": _id(),
+            "store_id": _id(),
+            "basket_id": _id(),
+            "product_id": _id(),
+            "category_id": _id(),
+            "quantity": _count(1, 50),
+            "sales_value": _number(),
+            "retail_disc": _number(None),
+            "coupon_disc": _number(None),
+            "coupon_match_disc": _number(None),
+            "event_timestamp": _time(),
+            "local_date": _any(),
+            "local_hour": _count(0, 23),
+            "week_start": _any(),
+        },
+        [],
+    ),
+    _schema(
+        "products",
+        {
+            "product_id": _id(),
+            "manufacturer_id": _id(),
+            "department": _text(),
+            "brand": _text(),
+            "category": _text(nullable=True),
+            "product_type": _text(nullable=True),
+            "package_size": _text(nullable=True),
+        },
+        ["product_id"],
+    ),
+    _schema(
+        "categories",
+        {
+            "category_id": _id(),
+            "category": _text(),
+            "department": _text(),
+            "num_lines": _count(1),
+            "name": _text(),
+            "category_text": _text(),
+        },
+        ["name"],
+        pa.Check(lambda f: f.category_id == np.arange(len(f)), error="category_id counts from 0 in the order of rows"),
+    ),
+    _schema(
+        "baskets",
+        {
+            "household_id": _id(),
+            "basket_id": _id(),
+            "store_id": _id(),
+            "event_timestamp": _time(),
+            "value_cents": _count(),
+            "num_units": _count(1),
+            "num_lines": _count(1),
+            "num_coupon_lines": _count(),
+            "category_ids": _lists(ids=True),
+        },
+        ["household_id", "basket_id"],
+    ),
+    _schema(
+        "campaigns",
+        {
+            "campaign_id": _id(),
+            "campaign_type": _text(),
+            "start_date": _any(),
+            "end_date": _any(),
+            "start_timestamp": _time(),
+            "end_timestamp": _time(),
+        },
+        ["campaign_id"],
+        _WHOLE,
+    ),
     _schema("targets", {"campaign_id": _id(), "household_id": _id()}, ["campaign_id", "household_id"]),
-    _schema("coupons", {"coupon_upc": _id(), "product_id": _id(), "campaign_id": _id()},
-            ["coupon_upc", "product_id", "campaign_id"]),
-    _schema("redemptions", {
-        "household_id": _id(), "coupon_upc": _id(), "campaign_id": _id(), "redemption_date": _any(),
-        "known_timestamp": _time()}, ["household_id", "coupon_upc", "campaign_id", "redemption_date"]),
-    _features("features/household_profile", ["household_id"], {
-        "num_baskets": _number(1), "basket_value_mean": _number(), "basket_items_mean": _number(1),
-        "gap_days_mean": _number(nullable=True), "gap_days_last": _number(nullable=True), "baskets_28d": _number(1),
-        "coupon_items_share": _number(0, 1), "redemptions_past": _number(), "campaigns_past": _number()}),
-    _features("features/household_history", ["household_id"], {
-        "history_text": _text(), "category_ids": _lists(ids=True), "category_count": _lists(),
-        "category_decayed": _lists(), "category_gap": _lists()},
-        pa.Check(_aligned, error="the four category lists have the same length")),
-    _features("features/campaign", ["campaign_id"], {
-        "campaign_text": _text(), "campaign_type": _text(), "duration_days": _number(1),
-        "num_coupon_products": _number()}),
-    _features("features/household_campaign", ["household_id", "campaign_id"], {
-        "coupon_product_buys": _number(), "coupon_category_share": _number(0, 1, nullable=True)}),
-    _features("features/series_demand", ["category_id", "store_id"], {
-        "category_text": _text(), **{name: _number() for name in (
-            "units_lag1", "units_lag2", "units_lag3", "units_mean4", "units_mean13", "units_std13")},
-        "zero_weeks13": _number(0, 13), "chain_lag1": _number(), "chain_mean4": _number(),
-        "week_of_year_sin": _number(-1, 1), "week_of_year_cos": _number(-1, 1)}),
+    _schema(
+        "coupons",
+        {"coupon_upc": _id(), "product_id": _id(), "campaign_id": _id()},
+        ["coupon_upc", "product_id", "campaign_id"],
+    ),
+    _schema(
+        "redemptions",
+        {
+            "household_id": _id(),
+            "coupon_upc": _id(),
+            "campaign_id": _id(),
+            "redemption_date": _any(),
+            "known_timestamp": _time(),
+        },
+        ["household_id", "coupon_upc", "campaign_id", "redemption_date"],
+    ),
+    _features(
+        "features/household_profile",
+        ["household_id"],
+        {
+            "num_baskets": _number(1),
+            "basket_value_mean": _number(),
+            "basket_items_mean": _number(1),
+            "gap_days_mean": _number(nullable=True),
+            "gap_days_last": _number(nullable=True),
+            "baskets_28d": _number(1),
+            "coupon_items_share": _number(0, 1),
+            "redemptions_past": _number(),
+            "campaigns_past": _number(),
+        },
+    ),
+    _features(
+        "features/household_history",
+        ["household_id"],
+        {
+            "history_text": _text(),
+            "category_ids": _lists(ids=True),
+            "category_count": _lists(),
+            "category_decayed": _lists(),
+            "category_gap": _lists(),
+        },
+        pa.Check(_aligned, error="the four category lists have the same length"),
+    ),
+    _features(
+        "features/campaign",
+        ["campaign_id"],
+        {
+            "campaign_text": _text(),
+            "campaign_type": _text(),
+            "duration_days": _number(1),
+            "num_coupon_products": _number(),
+        },
+    ),
+    _features(
+        "features/household_campaign",
+        ["household_id", "campaign_id"],
+        {"coupon_product_buys": _number(), "coupon_category_share": _number(0, 1, nullable=True)},
+    ),
+    _features(
+        "features/series_demand",
+        ["category_id", "store_id"],
+        {
+            "category_text": _text(),
+            **{
+                name: _number()
+                for name in ("units_lag1", "units_lag2", "units_lag3", "units_mean4", "units_mean13", "units_std13")
+            },
+            "zero_weeks13": _number(0, 13),
+            "chain_lag1": _number(),
+            "chain_mean4": _number(),
+            "week_of_year_sin": _number(-1, 1),
+            "week_of_year_cos": _number(-1, 1),
+        },
+    ),
     _decision("labels/next_category", {"household_id": _id(), "label": _lists(ids=True)}),
     _decision("labels/coupon_response", {"household_id": _id(), "campaign_id": _id(), "label": _count(0, 1)}),
-    _decision("labels/demand", {
-        "category_id": _id(), "store_id": _id(), "series_id": _text(), "label": _number()}),
-    _schema("labels/sentiment", {
-        "review_id": _text(), "example_id": _text(), "text": _text(),
-        "label": _text(["negative", "neutral", "positive"]),
-        "valence": _number(-4, 4), "split": _text(_SPLITS)}, ["example_id"]),
-    _schema("labels/intent", {
-        "example_id": _text(), "text": _text(), "label": _text(), "split": _text(_SPLITS)}, ["example_id"]),
+    _decision("labels/demand", {"category_id": _id(), "store_id": _id(), "series_id": _text(), "label": _number()}),
+    _schema(
+        "labels/sentiment",
+        {
+            "review_id": _text(),
+            "example_id": _text(),
+            "text": _text(),
+            "label": _text(["negative", "neutral", "positive"]),
+            "valence": _number(-4, 4),
+            "split": _text(_SPLITS),
+        },
+        ["example_id"],
+    ),
+    _schema(
+        "labels/intent",
+        {"example_id": _text(), "text": _text(), "label": _text(), "split": _text(_SPLITS)},
+        ["example_id"],
+    ),
 ]
 SCHEMAS: dict[str, pa.DataFrameSchema] = {str(schema.name): schema for schema in _ALL}
 """Schema of each table by its path below the tables folder, without ``.parquet``."""
@@ -164,9 +282,10 @@ def validate_table(frame_or_path: Frame | Path | str, schema: pa.DataFrameSchema
     try:
         schema.validate(frame, lazy=True)
     except SchemaErrors as errors:
-        raise TableError(_message(str(schema.name), frame, list(errors.schema_errors)),
-                         remedy="correct the rows in the source, or state a cleaning rule for them in polymart/data"
-                         ) from errors
+        raise TableError(
+            _message(str(schema.name), frame, list(errors.schema_errors)),
+            remedy="correct the rows in the source, or state a cleaning rule for them in polymart/data",
+        ) from errors
     return len(frame)
 
 
@@ -174,8 +293,9 @@ def rules_of(schema: pa.DataFrameSchema) -> list[str]:
     """The rules of a schema in words."""
     rules = [f"{name}: {check.error}" for name, column in schema.columns.items() for check in column.checks]
     # pandera prints every timestamp as nanoseconds, whatever its unit
-    rules += [f"{name}: is {str(column.dtype).replace('[ns]', '')}" for name, column in schema.columns.items()
-              if column.dtype]
+    rules += [
+        f"{name}: is {str(column.dtype).replace('[ns]', '')}" for name, column in schema.columns.items() if column.dtype
+    ]
     rules += [f"{name}: is never missing" for name, column in schema.columns.items() if not column.nullable]
     rules += [str(check.error) for check in schema.checks]
     return rules + ([f"{', '.join(schema.unique)}: is unique"] if schema.unique else [])
@@ -185,8 +305,9 @@ def _read(path: Path) -> Frame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise TableError(f"table {path} cannot be read as parquet: {error}",
-                         remedy="run prepare_tables again") from error
+        raise TableError(
+            f"table {path} cannot be read as parquet: {error}", remedy="run prepare_tables again"
+        ) from error
 
 
 def _message(name: str, frame: Frame, errors: list[SchemaError]) -> str:

@@ -49,21 +49,33 @@ def register_run(
         ReleaseError: the tracking server cannot be reached or refuses.
     """
     try:
-        return _register(uri, suite, checkpoint, Evaluation.read(evaluation), Verdict.read(verdict), read_json(log), tags)
+        return _register(
+            uri, suite, checkpoint, Evaluation.read(evaluation), Verdict.read(verdict), read_json(log), tags
+        )
     except (MlflowException, OSError) as error:
-        raise ReleaseError(f"MLflow at {_shown(uri)} refused the run: {error}",
-                           remedy="check POLYMART_MLFLOW_URI and that the server runs; nothing was registered") from error
+        raise ReleaseError(
+            f"MLflow at {_shown(uri)} refused the run: {error}",
+            remedy="check POLYMART_MLFLOW_URI and that the server runs; nothing was registered",
+        ) from error
 
 
 def _register(
-    uri: str, suite: Suite, checkpoint: Path, evaluation: Evaluation, verdict: Verdict, log: dict[str, Any], tags: Mapping[str, str]
+    uri: str,
+    suite: Suite,
+    checkpoint: Path,
+    evaluation: Evaluation,
+    verdict: Verdict,
+    log: dict[str, Any],
+    tags: Mapping[str, str],
 ) -> str:
     artifacts = _make_home(uri)
     mlflow.set_tracking_uri(uri)
     client, name = MlflowClient(uri), f"polymart-{suite.name}"
     found = client.get_experiment_by_name(name)
     experiment = found.experiment_id if found else client.create_experiment(name, artifact_location=artifacts)
-    with mlflow.start_run(experiment_id=experiment, tags={**tags, "suite": suite.digest, "checkpoint": evaluation.checkpoint}) as run:
+    with mlflow.start_run(
+        experiment_id=experiment, tags={**tags, "suite": suite.digest, "checkpoint": evaluation.checkpoint}
+    ) as run:
         mlflow.log_params(_parameters(suite))
         client.log_batch(run.info.run_id, metrics=[*_curves(log), *_results(evaluation)])
         mlflow.log_text(json.dumps(json.loads(suite.to_json()), indent=2), "suite.json")
@@ -103,7 +115,9 @@ def _curves(log: Mapping[str, Any]) -> list[Metric]:
     rows = [("train", row) for row in log["loss"]] + [("val", row) for row in log["validation"]]
     return [
         Metric(f"{split}_loss_{task}", float(value), 0, int(row["step"]))
-        for split, row in rows for task, value in row.items() if task != "step"
+        for split, row in rows
+        for task, value in row.items()
+        if task != "step"
     ]
 
 
@@ -111,8 +125,12 @@ def _results(evaluation: Evaluation) -> list[Metric]:
     numbers: dict[str, float] = {}
     for task in evaluation.tasks:
         prefix = f"test_{task.task}_{task.metric}".replace("@", "_at_")
-        numbers |= {prefix: task.score.value, f"{prefix}_low": task.score.low, f"{prefix}_high": task.score.high,
-                    f"{prefix}_floor": task.floor_score.value}
+        numbers |= {
+            prefix: task.score.value,
+            f"{prefix}_low": task.score.low,
+            f"{prefix}_high": task.score.high,
+            f"{prefix}_floor": task.floor_score.value,
+        }
     return [Metric(name, value, 0, 0) for name, value in numbers.items()]
 
 

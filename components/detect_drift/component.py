@@ -40,7 +40,11 @@ def detect_drift(
     origins = {name: task.data_origin for name, task in read_examples_index(Path(examples.path)).tasks.items()}
     with shown_to_user():
         decision = run_monitoring(
-            Path(examples.path), Path(predictions.path), Suite.from_json(suite), Path(drift.path), data_origin=origins,
+            Path(examples.path),
+            Path(predictions.path),
+            Suite.from_json(suite),
+            Path(drift.path),
+            data_origin=origins,
             submit_command=submit_command,
         )
     return decision.action

@@ -25,6 +25,6 @@ def materialize_features(
     from polymart.errors import shown_to_user
     from polymart.files import atomic_folder
 
-    with shown_to_user(), atomic_folder(feature_store.path) as folder:
+    with shown_to_user(FileNotFoundError, ValueError), atomic_folder(feature_store.path) as folder:
         apply(Path(tables.path), folder)
         feature_store.metadata["rows"] = str(materialize(folder))

@@ -36,9 +36,7 @@ def probe_bento(
     from serving.probe import probe_bento
 
     with shown_to_user():
-        result = probe_bento(
-            Path(bento.path), Path(checkpoint.path), Path(examples.path), Path(feature_store.path)
-        )
+        result = probe_bento(Path(bento.path), Path(checkpoint.path), Path(examples.path), Path(feature_store.path))
     write_json(probe.path, result)
     for name in ("ready_s", "p50_ms", "p99_ms", "max_difference"):
         metrics.log_metric(name, result[name])

@@ -56,10 +56,23 @@ def promote_release(
 
     with shown_to_user():
         return promote_run(
-            Suite.from_json(suite), manifest=Path(manifest.path), evaluation=Path(evaluation.path),
-            verdict=Path(verdict.path), probe=Path(probe.path), data_version=data_version, code_version=code_version,
-            model_version=model_version, repository=repository or Settings().deployment_repository,
-            environment=environment, bento_tag=bento.metadata["tag"], bento_digest=bento.metadata["digest"],
-            locations={"checkpoint": checkpoint.uri, "bento": bento.uri, "feature_store": feature_store.uri,
-                       "examples": examples.uri, "predictions": predictions.uri},
+            Suite.from_json(suite),
+            manifest=Path(manifest.path),
+            evaluation=Path(evaluation.path),
+            verdict=Path(verdict.path),
+            probe=Path(probe.path),
+            data_version=data_version,
+            code_version=code_version,
+            model_version=model_version,
+            repository=repository or Settings().deployment_repository,
+            environment=environment,
+            bento_tag=bento.metadata["tag"],
+            bento_digest=bento.metadata["digest"],
+            locations={
+                "checkpoint": checkpoint.uri,
+                "bento": bento.uri,
+                "feature_store": feature_store.uri,
+                "examples": examples.uri,
+                "predictions": predictions.uri,
+            },
         )

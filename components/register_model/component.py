@@ -44,7 +44,11 @@ def register_model(
 
     with shown_to_user():
         return register_run(
-            uri=tracking_uri or Settings().tracking_uri, suite=Suite.from_json(suite), checkpoint=Path(checkpoint.path),
-            evaluation=Path(evaluation.path), verdict=Path(verdict.path), log=Path(log.path),
+            uri=tracking_uri or Settings().tracking_uri,
+            suite=Suite.from_json(suite),
+            checkpoint=Path(checkpoint.path),
+            evaluation=Path(evaluation.path),
+            verdict=Path(verdict.path),
+            log=Path(log.path),
             tags={"data_version": data_version, "code_version": code_version, "pipeline_run": pipeline_run},
         )

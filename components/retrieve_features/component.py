@@ -31,11 +31,13 @@ def retrieve_features(
     from polymart.errors import shown_to_user
     from polymart.files import digest_file
 
-    with shown_to_user(), tempfile.TemporaryDirectory() as folder:
+    with shown_to_user(FileNotFoundError, ValueError), tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"
         apply(Path(tables.path), store)
         write_examples(
-            Path(tables.path), Suite.from_json(suite), Path(examples.path),
+            Path(tables.path),
+            Suite.from_json(suite),
+            Path(examples.path),
             retrieve=lambda service, rows: retrieve(store, service, rows),
         )
     examples.metadata["digest"] = digest_file(Path(examples.path) / "examples.json")

@@ -41,7 +41,10 @@ def train_suite(
     progress = Progress("train_suite", config.training.max_steps, "steps")
     with shown_to_user():
         digest, history = train_suite(
-            Path(examples.path), fetch(config.encoder.dataset, Settings()), config, Path(checkpoint.path),
+            Path(examples.path),
+            fetch(config.encoder.dataset, Settings()),
+            config,
+            Path(checkpoint.path),
             lambda step, _, losses: progress(step, " ".join(f"{k} {v:.2f}" for k, v in losses.items())),
         )
     write_json(log.path, asdict(history))

@@ -31,7 +31,10 @@ def monitoring(
     examples = dsl.importer(artifact_uri=examples_uri, artifact_class=dsl.Dataset, reimport=True)
     predictions = dsl.importer(artifact_uri=predictions_uri, artifact_class=dsl.Dataset, reimport=True)
     detected = detect_drift(
-        examples=examples.output, predictions=predictions.output, suite=suite, code_version=code_version,
+        examples=examples.output,
+        predictions=predictions.output,
+        suite=suite,
+        code_version=code_version,
         submit_command=submit_command,
     )
     configure(detected, cpu="2", memory="4Gi", retries=2)

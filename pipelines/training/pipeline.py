@@ -67,8 +67,14 @@ def training(
 
     with dsl.If(gated.outputs["Output"] == "pass", name="gate-passed"):
         registered = register_model(
-            checkpoint=checkpoint, evaluation=evaluation, verdict=verdict, log=trained.outputs["log"], suite=suite,
-            data_version=data_version, code_version=code_version, tracking_uri=tracking_uri,
+            checkpoint=checkpoint,
+            evaluation=evaluation,
+            verdict=verdict,
+            log=trained.outputs["log"],
+            suite=suite,
+            data_version=data_version,
+            code_version=code_version,
+            tracking_uri=tracking_uri,
             pipeline_run=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
         )
         configure(registered, retries=2, secret=MLFLOW_SECRET)
@@ -77,17 +83,37 @@ def training(
         packaged = configure(package_bento(checkpoint=checkpoint, code_version=code_version), cpu="2", memory="8Gi")
         bento = packaged.outputs["bento"]
         probed = probe_bento(
-            bento=bento, checkpoint=checkpoint, examples=examples, feature_store=feature_store, code_version=code_version
+            bento=bento,
+            checkpoint=checkpoint,
+            examples=examples,
+            feature_store=feature_store,
+            code_version=code_version,
         )
         configure(probed, cpu="2", memory="4Gi")
         promoted = promote_release(
-            checkpoint=checkpoint, bento=bento, feature_store=feature_store, examples=examples,
-            predictions=evaluated.outputs["predictions"], evaluation=evaluation, verdict=verdict, probe=probed.outputs["probe"], suite=suite, data_version=data_version, code_version=code_version,
-            model_version=registered.output, repository=repository, environment=environment,
+            checkpoint=checkpoint,
+            bento=bento,
+            feature_store=feature_store,
+            examples=examples,
+            predictions=evaluated.outputs["predictions"],
+            evaluation=evaluation,
+            verdict=verdict,
+            probe=probed.outputs["probe"],
+            suite=suite,
+            data_version=data_version,
+            code_version=code_version,
+            model_version=registered.output,
+            repository=repository,
+            environment=environment,
         )
         configure(promoted, retries=2, secret=GIT_SECRET)
 
     return Outputs(
-        tables=tables, examples=examples, log=trained.outputs["log"], evaluation=evaluation,
-        predictions=evaluated.outputs["predictions"], verdict=verdict, outcome=gated.outputs["Output"],
+        tables=tables,
+        examples=examples,
+        log=trained.outputs["log"],
+        evaluation=evaluation,
+        predictions=evaluated.outputs["predictions"],
+        verdict=verdict,
+        outcome=gated.outputs["Output"],
     )

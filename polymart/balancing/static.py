@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 
@@ -15,4 +16,4 @@ class StaticWeights:
 
     def combine(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum of the losses of the tasks present in a step."""
-        return sum(self.weights[name] * loss for name, loss in losses.items())
+        return torch.stack([self.weights[name] * loss for name, loss in losses.items()]).sum()

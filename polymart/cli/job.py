@@ -60,25 +60,48 @@ def run_job(suite: Suite, suite_file: Path, settings: Settings, *, cache: bool =
     with StepView() as view:
         outputs = run_local(
             load_pipeline("training"),
-            {"suite": suite.to_json(), **versions, "tracking_uri": settings.tracking_uri,
-             "repository": settings.deployment_repository, "environment": "local"},
-            root=root, log=log, listen=view, cache=cache,
+            {
+                "suite": suite.to_json(),
+                **versions,
+                "tracking_uri": settings.tracking_uri,
+                "repository": settings.deployment_repository,
+                "environment": "local",
+            },
+            root=root,
+            log=log,
+            listen=view,
+            cache=cache,
         )
         watched: dict[str, Any] = {}
         if monitor:
             watched = run_local(
                 load_pipeline("monitoring"),
-                {"suite": suite.to_json(), "examples_uri": outputs["examples"].path,
-                 "predictions_uri": outputs["predictions"].path, "code_version": versions["code_version"],
-                 "submit_command": submit_command(suite_file)},
-                root=root, log=log, listen=view, cache=cache,
+                {
+                    "suite": suite.to_json(),
+                    "examples_uri": outputs["examples"].path,
+                    "predictions_uri": outputs["predictions"].path,
+                    "code_version": versions["code_version"],
+                    "submit_command": submit_command(suite_file),
+                },
+                root=root,
+                log=log,
+                listen=view,
+                cache=cache,
             )
     job = Job(
-        suite=suite, suite_file=suite_file, settings=settings, folder=folder, outcome=str(outputs["outcome"]),
-        evaluation=Evaluation.read(Path(outputs["evaluation"].path)), verdict=Verdict.read(Path(outputs["verdict"].path)),
+        suite=suite,
+        suite_file=suite_file,
+        settings=settings,
+        folder=folder,
+        outcome=str(outputs["outcome"]),
+        evaluation=Evaluation.read(Path(outputs["evaluation"].path)),
+        verdict=Verdict.read(Path(outputs["verdict"].path)),
         release=_current_release(settings) if outputs["outcome"] == "pass" else "",
-        drift=Path(watched["drift"].path) / "report.html" if watched else None, action=str(watched.get("action", "")),
-        seconds=view.seconds, states=view.states, total_s=time.monotonic() - started,
+        drift=Path(watched["drift"].path) / "report.html" if watched else None,
+        action=str(watched.get("action", "")),
+        seconds=view.seconds,
+        states=view.states,
+        total_s=time.monotonic() - started,
         peak_memory_gb=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6,
     )
     _write_page(job, read_json(outputs["log"].path), versions, read_json(Path(outputs["tables"].path) / "tables.json"))
@@ -103,7 +126,13 @@ def _write_page(job: Job, log: dict[str, Any], versions: dict[str, str], tables:
 
     drift = {"href": job.drift.as_uri(), "action": job.action} if job.drift else None
     text = render_page(
-        job.suite, job.evaluation, job.verdict, log=log, tables=tables, release=job.release, drift=drift,
+        job.suite,
+        job.evaluation,
+        job.verdict,
+        log=log,
+        tables=tables,
+        release=job.release,
+        drift=drift,
         facts={**versions, "seconds": f"{job.total_s:.0f}", "peak memory": f"{job.peak_memory_gb:.1f} GB"},
         steps={step: (job.states[step], job.seconds[step]) for step in job.seconds},
     )

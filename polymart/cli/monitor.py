@@ -13,7 +13,9 @@ app = typer.Typer()
 @app.command()
 def monitor(
     environment: Annotated[str, typer.Option(help="Environment whose current release is watched.")] = "local",
-    predictions: Annotated[Path | None, typer.Option(help="Folder of newer predictions; default those of the run.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Folder of newer predictions; default those of the run.")
+    ] = None,
     examples: Annotated[Path | None, typer.Option(help="Folder of newer examples; default those of the run.")] = None,
     out: Annotated[Path | None, typer.Option(help="Report folder; default <work>/monitoring/<release>.")] = None,
     repository: Annotated[str, typer.Option(help="Deployment repository; default POLYMART_DEPLOY_REPO.")] = "",
@@ -35,8 +37,11 @@ def monitor(
     home = settings.work_dir / "monitoring"
     folder = out or home / manifest.release
     decision = run_monitoring(
-        examples, predictions or places["predictions"], Suite.from_json(suite_file.read_text(), origin=str(suite_file)),
-        folder, data_origin={name: task.data_origin for name, task in read_examples_index(examples).tasks.items()},
+        examples,
+        predictions or places["predictions"],
+        Suite.from_json(suite_file.read_text(), origin=str(suite_file)),
+        folder,
+        data_origin={name: task.data_origin for name, task in read_examples_index(examples).tasks.items()},
         submit_command=f"polymart submit training --suite suites/{manifest.release.rpartition('-')[0]}.yaml",
         state_file=home / "state" / "state.json",
     )

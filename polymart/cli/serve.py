@@ -25,6 +25,4 @@ def serve(
     manifest = current_manifest(repository or Settings().deployment_repository, environment)
     typer.echo(f"{manifest.release} at http://{host}:{port} (Ctrl-C stops)", err=True)
     locations = manifest.locations
-    raise typer.Exit(
-        serve_bento(Path(locations["bento"]), Path(locations["feature_store"]), host=host, port=port)
-    )
+    raise typer.Exit(serve_bento(Path(locations["bento"]), Path(locations["feature_store"]), host=host, port=port))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from polymart.cli.console import console, is_plain
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from pipelines.local import Event
 
 MARKS = {"done": "[green]✓[/]", "cached": "[cyan]=[/]", "failed": "[red]✗[/]"}
@@ -29,7 +31,9 @@ class StepView:
         self._view.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._view.stop()
 
     def __call__(self, event: Event) -> None:
@@ -83,7 +87,7 @@ class _BarView:
             TimeRemainingColumn(),
             console=console(stderr=True),
         )
-        self.rows: dict[str, int] = {}
+        self.rows: dict[str, TaskID] = {}
         self.units: dict[str, str] = {}
 
     def start(self) -> None:

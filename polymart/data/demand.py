@@ -87,11 +87,19 @@ def load_demand(con: duckdb.DuckDBPyConnection, rules: Rules) -> None:
     con.execute(SERIES)
     con.execute(GRID)
     all_weeks = count_rows(con, "(SELECT DISTINCT week_start FROM transactions)")
-    rules.add("demand weeks", "a week at either end of the log has sales on all seven days",
-              all_weeks, count_rows(con, "weeks"))
+    rules.add(
+        "demand weeks",
+        "a week at either end of the log has sales on all seven days",
+        all_weeks,
+        count_rows(con, "weeks"),
+    )
     pairs = count_rows(con, "(SELECT DISTINCT category_id, store_id FROM transactions)")
-    rules.add("demand series", f"a category x store pair sells in at least {MIN_ACTIVE_WEEKS} weeks",
-              pairs, count_rows(con, "series"))
+    rules.add(
+        "demand series",
+        f"a category x store pair sells in at least {MIN_ACTIVE_WEEKS} weeks",
+        pairs,
+        count_rows(con, "series"),
+    )
 
 
 def series_demand(con: duckdb.DuckDBPyConnection) -> pa.Table:

@@ -34,12 +34,16 @@ def check_examples(frame: pd.DataFrame, task: Task, labels: Sequence[str] | None
     _check_columns(frame, task)
     repeated = frame.example_id.duplicated()
     if repeated.any():
-        raise TableError(f"task {task.name!r}: {int(repeated.sum())} example ids repeat, e.g. {_ids(frame, repeated)}",
-                         remedy="give every label row its own example_id")
+        raise TableError(
+            f"task {task.name!r}: {int(repeated.sum())} example ids repeat, e.g. {_ids(frame, repeated)}",
+            remedy="give every label row its own example_id",
+        )
     for split in SPLITS:
         if not frame.split.eq(split).any():
-            raise TableError(f"task {task.name!r} has no {split} examples ({_periods(task)})",
-                             remedy="move the split dates into the period of the data, or leave the task out")
+            raise TableError(
+                f"task {task.name!r} has no {split} examples ({_periods(task)})",
+                remedy="move the split dates into the period of the data, or leave the task out",
+            )
     _check_inputs(frame, task)
     _check_labels(frame, task, labels)
 
@@ -48,22 +52,28 @@ def _check_columns(frame: pd.DataFrame, task: Task) -> None:
     needed = ["example_id", "split", task.label, task.cluster, *input_columns(task.inputs)]
     absent = [name for name in dict.fromkeys(needed) if name not in frame]
     if absent:
-        raise TableError(f"task {task.name!r}: the columns {', '.join(absent)} are absent from its example table",
-                         remedy="name columns of the label table or of the task's feature service in the suite")
+        raise TableError(
+            f"task {task.name!r}: the columns {', '.join(absent)} are absent from its example table",
+            remedy="name columns of the label table or of the task's feature service in the suite",
+        )
 
 
 def _check_inputs(frame: pd.DataFrame, task: Task) -> None:
     train = frame[frame.split == "train"]
     for name in input_columns(task.inputs):
         if train[name].isna().all():
-            raise TableError(f"task {task.name!r}: input column {name!r} is missing in all {len(train)} training rows",
-                             remedy="look at the feature table that offers it, or leave the column out of the suite")
+            raise TableError(
+                f"task {task.name!r}: input column {name!r} is missing in all {len(train)} training rows",
+                remedy="look at the feature table that offers it, or leave the column out of the suite",
+            )
     for name in task.inputs.numeric:
         infinite = np.isinf(pd.to_numeric(frame[name], errors="coerce"))
         if infinite.any():
             raise TableError(
                 f"task {task.name!r}: input column {name!r} is infinite in {int(infinite.sum())} rows, "
-                f"e.g. {_ids(frame, infinite)}", remedy="look for a division by zero where the feature is computed")
+                f"e.g. {_ids(frame, infinite)}",
+                remedy="look for a division by zero where the feature is computed",
+            )
 
 
 def _check_labels(frame: pd.DataFrame, task: Task, labels: Sequence[str] | None) -> None:
@@ -75,7 +85,8 @@ def _check_labels(frame: pd.DataFrame, task: Task, labels: Sequence[str] | None)
         raise LabelError(
             f"task {task.name!r}: label {value!r} is outside {_allowed(task.kind, labels)}; "
             f"{int(foreign.sum())} such rows, e.g. {_ids(frame, foreign)}",
-            remedy="correct those label rows, or prepare the tables again so that rows and label map agree")
+            remedy="correct those label rows, or prepare the tables again so that rows and label map agree",
+        )
 
 
 def _is_valid(column: pd.Series, kind: str, labels: list[str]) -> pd.Series:

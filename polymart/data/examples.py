@@ -21,8 +21,14 @@ from polymart.errors import TableError
 from polymart.files import atomic_folder, digest_file, digest_text, read_json, write_json
 
 __all__ = [
-    "ExamplesIndex", "TaskExamples", "build_label_rows", "finish_examples", "read_examples", "read_examples_index",
-    "skip_reason", "write_examples",
+    "ExamplesIndex",
+    "TaskExamples",
+    "build_label_rows",
+    "finish_examples",
+    "read_examples",
+    "read_examples_index",
+    "skip_reason",
+    "write_examples",
 ]
 
 Retrieve = Callable[[str, pd.DataFrame], pd.DataFrame]
@@ -47,8 +53,9 @@ def write_examples(tables: Path, suite: Suite, out: Path, *, retrieve: Retrieve)
     skipped = {task.name: skip_reason(task) for task in suite.tasks if not _label_file(tables, task).is_file()}
     present = [task for task in suite.tasks if task.name not in skipped]
     if not present:
-        raise TableError(f"no task of suite {suite.name!r} has a label table in {tables}",
-                         remedy="; ".join(skipped.values()))
+        raise TableError(
+            f"no task of suite {suite.name!r} has a label table in {tables}", remedy="; ".join(skipped.values())
+        )
     written = {}
     with atomic_folder(out) as folder:
         for task in present:
@@ -76,13 +83,17 @@ def build_label_rows(tables: Path, task: Task, seed: int) -> pd.DataFrame:
         raise TableError(f"task {task.name!r}: {_label_file(tables, task)} is absent", remedy=skip_reason(task))
     frame = pd.read_parquet(_label_file(tables, task))
     if task.cluster not in frame:
-        raise TableError(f"task {task.name!r}: its label table has no cluster column {task.cluster!r}",
-                         remedy=f"use one of: {', '.join(frame.columns)}")
+        raise TableError(
+            f"task {task.name!r}: its label table has no cluster column {task.cluster!r}",
+            remedy=f"use one of: {', '.join(frame.columns)}",
+        )
     if task.split is not None:
         frame["split"] = assign_split(frame["event_timestamp"], frame["label_end"], task.split)
     elif "split" not in frame:
-        raise TableError(f"task {task.name!r}: source {task.source!r} brings no split of its own",
-                         remedy="give the task a split with val_from and test_from")
+        raise TableError(
+            f"task {task.name!r}: source {task.source!r} brings no split of its own",
+            remedy="give the task a split with val_from and test_from",
+        )
     kept = frame[frame.split != "purged"]
     available = {name: int(count) for name, count in kept.split.value_counts().items()}
     limited = limit_rows(kept, task.limits, seed).reset_index(drop=True)
@@ -108,7 +119,9 @@ def finish_examples(
     if expected is not None and not joined["example_id"].reset_index(drop=True).equals(expected["example_id"]):
         raise TableError(
             f"task {task.name!r}: {len(expected)} label rows went into the feature join, {len(joined)} came back "
-            "or their order changed", remedy="use the duckdb offline engine of feature_repo; other engines lose rows")
+            "or their order changed",
+            remedy="use the duckdb offline engine of feature_repo; other engines lose rows",
+        )
     labels = labels_info["labels"]
     check_examples(joined, task, labels if isinstance(labels, list) else None)
     return joined.reset_index(drop=True)
@@ -132,9 +145,15 @@ def _write_task(
     path = folder / f"{task.name}.parquet"
     write_table(path, pa.Table.from_pandas(frame, preserve_index=False))
     groups = frame.groupby("split")
-    return TaskExamples.model_validate({
-        "kind": task.kind, "source": task.source, **attrs, **info, "digest": digest_file(path),
-        "columns": {field.name: str(field.type) for field in pq.read_schema(path)},
-        "rows": {name: int(groups.size().get(name, 0)) for name in SPLITS},
-        "clusters": {name: int(groups[task.cluster].nunique().get(name, 0)) for name in SPLITS},
-    })
+    return TaskExamples.model_validate(
+        {
+            "kind": task.kind,
+            "source": task.source,
+            **attrs,
+            **info,
+            "digest": digest_file(path),
+            "columns": {field.name: str(field.type) for field in pq.read_schema(path)},
+            "rows": {name: int(groups.size().get(name, 0)) for name in SPLITS},
+            "clusters": {name: int(groups[task.cluster].nunique().get(name, 0)) for name in SPLITS},
+        }
+    )

@@ -40,10 +40,7 @@ def household_history(con: duckdb.DuckDBPyConnection) -> pa.Table:
     times = np.asarray(bought["event_timestamp"]).astype("datetime64[us]").astype(np.int64)
     households, starts = np.unique(owners, return_index=True)
     stops = np.append(starts[1:], len(owners))
-    blocks = [
-        _household(times[a:b], baskets[a:b], categories[a:b], names)
-        for a, b in zip(starts, stops, strict=True)
-    ]
+    blocks = [_household(times[a:b], baskets[a:b], categories[a:b], names) for a, b in zip(starts, stops, strict=True)]
     return _as_table(households, blocks)
 
 
@@ -64,8 +61,15 @@ def _household(times: np.ndarray, baskets: np.ndarray, categories: np.ndarray, n
     seen = count_BC[rows] > 0
     _, columns = np.nonzero(seen)
     texts = list(_texts(seen, gap_BC[rows], count_BC[rows], names[ids_C]))
-    return (times_B[rows], seen.sum(axis=1), ids_C[columns], count_BC[rows][seen], decayed_BC[rows][seen],
-            gap_BC[rows][seen], texts)
+    return (
+        times_B[rows],
+        seen.sum(axis=1),
+        ids_C[columns],
+        count_BC[rows][seen],
+        decayed_BC[rows][seen],
+        gap_BC[rows][seen],
+        texts,
+    )
 
 
 def _decayed(held_BC: np.ndarray, times_B: np.ndarray) -> np.ndarray:
@@ -90,13 +94,15 @@ def _as_table(households: np.ndarray, blocks: list[Block]) -> pa.Table:
     def lists(values: np.ndarray, kind: pa.DataType) -> pa.Array:
         return pa.ListArray.from_arrays(offsets, pa.array(values.astype(kind.to_pandas_dtype()), kind))
 
-    return pa.table({
-        "household_id": pa.array(np.repeat(households, [len(block[0]) for block in blocks]), pa.int64()),
-        "event_timestamp": stamps,
-        "created_timestamp": stamps,
-        "history_text": pa.array([text for block in blocks for text in block[6]], pa.string()),
-        "category_ids": lists(ids, pa.int64()),
-        "category_count": lists(counts, pa.float32()),
-        "category_decayed": lists(decayed, pa.float32()),
-        "category_gap": lists(gaps, pa.float32()),
-    })
+    return pa.table(
+        {
+            "household_id": pa.array(np.repeat(households, [len(block[0]) for block in blocks]), pa.int64()),
+            "event_timestamp": stamps,
+            "created_timestamp": stamps,
+            "history_text": pa.array([text for block in blocks for text in block[6]], pa.string()),
+            "category_ids": lists(ids, pa.int64()),
+            "category_count": lists(counts, pa.float32()),
+            "category_decayed": lists(decayed, pa.float32()),
+            "category_gap": lists(gaps, pa.float32()),
+        }
+    )

@@ -42,8 +42,9 @@ ORDER BY t.campaign_id, t.household_id
 def next_category_labels(con: duckdb.DuckDBPyConnection, rules: Rules) -> pa.Table:
     """Category ids (int64, ascending, distinct) of every basket that is not its household's first."""
     table = query_table(con, NEXT_CATEGORY)
-    rules.add("labels/next_category", "the basket is not its household's first",
-              count_rows(con, "baskets"), table.num_rows)
+    rules.add(
+        "labels/next_category", "the basket is not its household's first", count_rows(con, "baskets"), table.num_rows
+    )
     return table
 
 
@@ -51,6 +52,10 @@ def coupon_response_labels(con: duckdb.DuckDBPyConnection, rules: Rules) -> pa.T
     """1 if the household redeemed any coupon of the campaign between its first and last day, else 0."""
     con.execute(WHOLE_CAMPAIGNS)
     table = query_table(con, COUPON_RESPONSE)
-    rules.add("labels/coupon_response", "the campaign starts and ends inside the log",
-              count_rows(con, "targets"), table.num_rows)
+    rules.add(
+        "labels/coupon_response",
+        "the campaign starts and ends inside the log",
+        count_rows(con, "targets"),
+        table.num_rows,
+    )
     return table

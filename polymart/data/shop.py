@@ -20,39 +20,59 @@ MAX_LINE_UNITS = 50
 """Units one line may count; five lines in ten thousand hold more than 20, and they are warehouse purchases."""
 
 RAW = {
-    "raw_lines": ("transactions.parquet", """
+    "raw_lines": (
+        "transactions.parquet",
+        """
         SELECT CAST(household_id AS BIGINT) household_id, CAST(store_id AS BIGINT) store_id,
                CAST(basket_id AS BIGINT) basket_id, CAST(product_id AS BIGINT) product_id,
                CAST(quantity AS BIGINT) quantity, CAST(sales_value AS DOUBLE) sales_value,
                CAST(retail_disc AS DOUBLE) retail_disc, CAST(coupon_disc AS DOUBLE) coupon_disc,
                CAST(coupon_match_disc AS DOUBLE) coupon_match_disc,
-               date_trunc('second', CAST(transaction_timestamp AS TIMESTAMP)) event_timestamp"""),
-    "products": ("products.parquet", """
+               date_trunc('second', CAST(transaction_timestamp AS TIMESTAMP)) event_timestamp""",
+    ),
+    "products": (
+        "products.parquet",
+        """
         SELECT CAST(product_id AS BIGINT) product_id, CAST(manufacturer_id AS BIGINT) manufacturer_id,
-               department, brand, trim(product_category) category, product_type, package_size"""),
-    "campaigns": ("campaign_descriptions.parquet", """
+               department, brand, trim(product_category) category, product_type, package_size""",
+    ),
+    "campaigns": (
+        "campaign_descriptions.parquet",
+        """
         SELECT CAST(campaign_id AS BIGINT) campaign_id, campaign_type,
                CAST(start_date AS DATE) start_date, CAST(end_date AS DATE) end_date,
                utc_midnight(start_date) start_timestamp,
-               utc_midnight(CAST(end_date AS DATE) + 1) - INTERVAL 1 SECOND end_timestamp"""),
-    "targets": ("campaigns.parquet", """
-        SELECT CAST(campaign_id AS BIGINT) campaign_id, CAST(household_id AS BIGINT) household_id"""),
-    "coupons": ("coupons.parquet", """
+               utc_midnight(CAST(end_date AS DATE) + 1) - INTERVAL 1 SECOND end_timestamp""",
+    ),
+    "targets": (
+        "campaigns.parquet",
+        """
+        SELECT CAST(campaign_id AS BIGINT) campaign_id, CAST(household_id AS BIGINT) household_id""",
+    ),
+    "coupons": (
+        "coupons.parquet",
+        """
         SELECT CAST(coupon_upc AS BIGINT) coupon_upc, CAST(product_id AS BIGINT) product_id,
-               CAST(campaign_id AS BIGINT) campaign_id"""),
-    "redemptions": ("coupon_redemptions.parquet", """
+               CAST(campaign_id AS BIGINT) campaign_id""",
+    ),
+    "redemptions": (
+        "coupon_redemptions.parquet",
+        """
         SELECT CAST(household_id AS BIGINT) household_id, CAST(coupon_upc AS BIGINT) coupon_upc,
                CAST(campaign_id AS BIGINT) campaign_id, CAST(redemption_date AS DATE) redemption_date,
                -- only the day is known: a redemption counts as known once its day is over
-               utc_midnight(CAST(redemption_date AS DATE) + 1) known_timestamp"""),
+               utc_midnight(CAST(redemption_date AS DATE) + 1) known_timestamp""",
+    ),
 }
 
 LINE_RULES = [
     ("a line has a product row", "known"),
     ("a line's product has a category", "category IS NOT NULL"),
-    ("fuel is left out: department FUEL, or category COUPON/MISC ITEMS with more than 100 units "
-     "(quantities are thousandths of gallons)",
-     "department <> 'FUEL' AND NOT (category = 'COUPON/MISC ITEMS' AND quantity > 100)"),
+    (
+        "fuel is left out: department FUEL, or category COUPON/MISC ITEMS with more than 100 units "
+        "(quantities are thousandths of gallons)",
+        "department <> 'FUEL' AND NOT (category = 'COUPON/MISC ITEMS' AND quantity > 100)",
+    ),
     ("a line has a positive quantity: the others are returns, voids and coupon lines", "quantity > 0"),
 ]
 
@@ -118,8 +138,9 @@ def load_shop(con: duckdb.DuckDBPyConnection, folder: Path, rules: Rules) -> Non
     for table, (name, select) in RAW.items():
         _read(con, table, source_file(folder, name, KEY), select)
     con.execute(LINES)
-    rules.add("transactions", "exact duplicates are dropped",
-              count_rows(con, "raw_lines"), count_rows(con, "transactions"))
+    rules.add(
+        "transactions", "exact duplicates are dropped", count_rows(con, "raw_lines"), count_rows(con, "transactions")
+    )
     con.execute("DROP TABLE raw_lines")
     rules.keep(con, "transactions", LINE_RULES)
     _load_categories(con)
@@ -135,16 +156,20 @@ def _read(con: duckdb.DuckDBPyConnection, table: str, path: str, select: str) ->
     try:
         con.execute(f"CREATE TABLE {table} AS {select} FROM read_parquet($path)", {"path": path})
     except duckdb.Error as error:
-        raise TableError(f"source {KEY}: {path} cannot be read as {table}: {error}",
-                         remedy="fetch the archive again, or give the file the columns named above") from error
+        raise TableError(
+            f"source {KEY}: {path} cannot be read as {table}: {error}",
+            remedy="fetch the archive again, or give the file the columns named above",
+        ) from error
 
 
 def _load_categories(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(CATEGORIES)
     names = con.execute("FROM category_names ORDER BY category").df()
     if names.empty:
-        raise TableError(f"source {KEY}: no line of transactions.parquet survives the cleaning rules",
-                         remedy="look at the rules in polymart/data/shop.py; the file may hold another shop's columns")
+        raise TableError(
+            f"source {KEY}: no line of transactions.parquet survives the cleaning rules",
+            remedy="look at the rules in polymart/data/shop.py; the file may hold another shop's columns",
+        )
     names.insert(0, "category_id", range(len(names)))
     names["name"] = names.category.map(readable)
     # Two spellings may read alike; labels must not.

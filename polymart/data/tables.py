@@ -93,8 +93,12 @@ def write_table(path: Path, table: pa.Table) -> None:
     """
     with atomic_path(path) as temporary:
         pq.write_table(
-            table.replace_schema_metadata(None), temporary, compression="zstd",
-            coerce_timestamps="us", allow_truncated_timestamps=True, row_group_size=131_072,
+            table.replace_schema_metadata(None),
+            temporary,
+            compression="zstd",
+            coerce_timestamps="us",
+            allow_truncated_timestamps=True,
+            row_group_size=131_072,
         )
 
 

@@ -36,17 +36,29 @@ def read_reviews(folder: Path, rules: Rules) -> pd.DataFrame:
     frame.loc[frame.valence == -NEUTRAL_WITHIN, "label"] = "neutral"
     frame["split"] = frame.review_id.map(_review_split)
     return frame[["review_id", "example_id", "text", "label", "valence", "split"]].sort_values(
-        "example_id", ignore_index=True)
+        "example_id", ignore_index=True
+    )
 
 
 def _read_lines(path: Path) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, sep="\t", header=None, names=["example_id", "valence", "text"], dtype=str,
-                            quoting=csv.QUOTE_NONE, keep_default_na=False, encoding="utf-8", on_bad_lines="error")
+        frame = pd.read_csv(
+            path,
+            sep="\t",
+            header=None,
+            names=["example_id", "valence", "text"],
+            dtype=str,
+            quoting=csv.QUOTE_NONE,
+            keep_default_na=False,
+            encoding="utf-8",
+            on_bad_lines="error",
+        )
         frame["valence"] = pd.to_numeric(frame.valence)
     except (ValueError, pd.errors.ParserError) as error:
-        raise TableError(f"source amazon_graded: {path} breaks the form 'id<TAB>valence<TAB>text': {error}",
-                         remedy="fetch the archive again") from error
+        raise TableError(
+            f"source amazon_graded: {path} breaks the form 'id<TAB>valence<TAB>text': {error}",
+            remedy="fetch the archive again",
+        ) from error
     frame["text"] = frame.text.str.split().str.join(" ")
     return frame
 
@@ -81,8 +93,10 @@ def _read_csv(folder: Path, name: str) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, usecols=["text", "category"], dtype=str, keep_default_na=False)
     except ValueError as error:
-        raise TableError(f"source banking77: {path} lacks the columns text, category: {error}",
-                         remedy="give the two files of BANKING77 as published") from error
+        raise TableError(
+            f"source banking77: {path} lacks the columns text, category: {error}",
+            remedy="give the two files of BANKING77 as published",
+        ) from error
     frame = frame.rename(columns={"category": "label"})
     frame["text"] = frame.text.str.split().str.join(" ")
     frame.insert(0, "example_id", [f"{name}-{number:05d}" for number in range(len(frame))])

@@ -12,10 +12,14 @@ from polymart.files import digest_file, read_json
 from polymart.schemas import MAX_ROWS_SHOWN, SCHEMAS, rules_of, validate_table
 
 RELATIONS = [
-    ("transactions", "product_id", "products"), ("transactions", "category_id", "categories"),
-    ("targets", "campaign_id", "campaigns"), ("coupons", "campaign_id", "campaigns"),
-    ("redemptions", "campaign_id", "campaigns"), ("features/series_demand", "category_id", "categories"),
-    ("features/household_profile", "household_id", "baskets"), ("features/campaign", "campaign_id", "campaigns"),
+    ("transactions", "product_id", "products"),
+    ("transactions", "category_id", "categories"),
+    ("targets", "campaign_id", "campaigns"),
+    ("coupons", "campaign_id", "campaigns"),
+    ("redemptions", "campaign_id", "campaigns"),
+    ("features/series_demand", "category_id", "categories"),
+    ("features/household_profile", "household_id", "baskets"),
+    ("features/campaign", "campaign_id", "campaigns"),
     ("labels/next_category", "household_id", "features/household_profile"),
     ("labels/coupon_response", "campaign_id", "features/campaign"),
     ("labels/demand", "category_id", "features/series_demand"),
@@ -41,7 +45,8 @@ def validate_tables(tables: Path) -> dict[str, object]:
     checked = {name: _check_table(tables, name, entry) for name, entry in listed.items()}
     with connect() as con:
         relations = [
-            _check_relation(con, tables, *relation) for relation in RELATIONS
+            _check_relation(con, tables, *relation)
+            for relation in RELATIONS
             if relation[0] in listed and relation[2] in listed
         ]
     return {"version": 1, "tables": checked, "relations": relations}
@@ -53,8 +58,10 @@ def _check_table(tables: Path, name: str, entry: dict[str, object]) -> dict[str,
     path = tables / f"{name}.parquet"
     rows = validate_table(path, SCHEMAS[name])
     if digest_file(path) != entry["digest"]:
-        raise TableError(f"table {name}: its bytes differ from the digest in tables.json",
-                         remedy="a table was changed after prepare_tables: run it again")
+        raise TableError(
+            f"table {name}: its bytes differ from the digest in tables.json",
+            remedy="a table was changed after prepare_tables: run it again",
+        )
     return {"rows": rows, "rules": rules_of(SCHEMAS[name])}
 
 
@@ -65,6 +72,8 @@ def _check_relation(con: duckdb.DuckDBPyConnection, tables: Path, table: str, co
     orphans = con.execute(sql, files).df()
     if len(orphans):
         shown = "\n".join(f"    {row}" for row in orphans.head(MAX_ROWS_SHOWN).astype(str).to_dict("records"))
-        raise TableError(f"table {table} breaks a rule:\n  {rule}: {len(orphans)} rows do not\n{shown}",
-                         remedy="prepare both tables from the same source")
+        raise TableError(
+            f"table {table} breaks a rule:\n  {rule}: {len(orphans)} rows do not\n{shown}",
+            remedy="prepare both tables from the same source",
+        )
     return rule

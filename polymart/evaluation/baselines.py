@@ -38,7 +38,10 @@ def personal_frequency(task: Task, train: pd.DataFrame, test: pd.DataFrame, labe
     """
     prefix = task.inputs.label_history
     if prefix is None:
-        raise SuiteError(f"floor 'personal_frequency' of task {task.name!r} needs inputs.label_history", remedy="use the floor 'majority'")
+        raise SuiteError(
+            f"floor 'personal_frequency' of task {task.name!r} needs inputs.label_history",
+            remedy="use the floor 'majority'",
+        )
     scores_BL = majority(task, train, test, labels) * 1e-3
     for row, (ids, count) in enumerate(zip(test[f"{prefix}_ids"], test[f"{prefix}_count"], strict=True)):
         if ids is not None and not np.isscalar(ids):

@@ -53,8 +53,12 @@ def evaluate_suite(
             prediction_table(task, scored, scores_BO, state.labels).to_parquet(path, coerce_timestamps="us")
         tasks.append(_evaluate_task(task, frame, scored, scores_BO, state.labels, state.data_origin, suite))
     return Evaluation(
-        suite=suite.name, checkpoint=predictor.checkpoint.digest, confidence=suite.gates.confidence,
-        resamples=suite.gates.resamples, tasks=tasks, skipped=index.skipped,
+        suite=suite.name,
+        checkpoint=predictor.checkpoint.digest,
+        confidence=suite.gates.confidence,
+        resamples=suite.gates.resamples,
+        tasks=tasks,
+        skipped=index.skipped,
     )
 
 
@@ -93,25 +97,42 @@ def _evaluate_task(
 ) -> TaskEvaluation:
     chosen = (scored["split"] == "test").to_numpy()
     if not chosen.any():
-        raise DataError(f"task {task.name!r} has no test rows among {len(frame)}", remedy="move split.test_from, or bring data of that period")
+        raise DataError(
+            f"task {task.name!r} has no test rows among {len(frame)}",
+            remedy="move split.test_from, or bring data of that period",
+        )
     train, test, scores = frame[frame["split"] == "train"], scored[chosen], scores_BO[chosen]
     metric = metric_of(task.metric, task.kind)
     label = kind_of(task.kind).encode_labels(test[task.label], labels, task.name)
 
     def against(reference: np.ndarray) -> Comparison:
         return compare(
-            metric, label, scores, reference, test[task.cluster], resamples=suite.gates.resamples,
-            confidence=suite.gates.confidence, seed=suite.seed,
+            metric,
+            label,
+            scores,
+            reference,
+            test[task.cluster],
+            resamples=suite.gates.resamples,
+            confidence=suite.gates.confidence,
+            seed=suite.seed,
         )
 
     floor = against(floor_of(task.floor)(task, train, test, labels))
     classical = classical_scores(task, train, test, labels, suite.seed)
     return TaskEvaluation(
-        task=task.name, kind=task.kind, metric=task.metric, greater_is_better=metric.greater_is_better,
-        score=Score(**asdict(floor.model)), floor=task.floor, floor_score=Score(**asdict(floor.reference)),
-        gain=Score(**asdict(floor.difference)), gain_lower_bound=floor.lower_bound,
+        task=task.name,
+        kind=task.kind,
+        metric=task.metric,
+        greater_is_better=metric.greater_is_better,
+        score=Score(**asdict(floor.model)),
+        floor=task.floor,
+        floor_score=Score(**asdict(floor.reference)),
+        gain=Score(**asdict(floor.difference)),
+        gain_lower_bound=floor.lower_bound,
         baseline=classical[0] if classical else None,
         baseline_score=Score(**asdict(against(classical[1]).reference)) if classical else None,
-        num_examples=len(test), num_clusters=floor.num_clusters, data_origin=data_origin,
+        num_examples=len(test),
+        num_clusters=floor.num_clusters,
+        data_origin=data_origin,
         others={name: METRICS[name].value(label, scores) for name in METRICS_OF_KIND[task.kind] if name != task.metric},
     )

@@ -41,9 +41,21 @@ def render_page(
     gates = {gate.task: gate for gate in verdict.gates}
     curves = [_curves(task.task, log) for task in evaluation.tasks]
     return environment.get_template("page.html.j2").render(
-        suite=suite, evaluation=evaluation, verdict=verdict, gates=gates, log=log, tables=tables, facts=facts,
-        steps=steps, release=release, drift=drift, curves=curves, width=WIDTH, height=HEIGHT,
-        scale=_scale, best_step=log["best_step"],
+        suite=suite,
+        evaluation=evaluation,
+        verdict=verdict,
+        gates=gates,
+        log=log,
+        tables=tables,
+        facts=facts,
+        steps=steps,
+        release=release,
+        drift=drift,
+        curves=curves,
+        width=WIDTH,
+        height=HEIGHT,
+        scale=_scale,
+        best_step=log["best_step"],
     )
 
 
@@ -59,8 +71,14 @@ def _curves(task: str, log: Mapping[str, Any]) -> dict[str, Any]:
     def points(rows: Sequence[tuple[float, float]]) -> str:
         return " ".join(f"{WIDTH * x / last:.1f},{HEIGHT - HEIGHT * (y - bottom) / span:.1f}" for x, y in rows)
 
-    return {"task": task, "train": points(train), "val": points(val), "top": top, "bottom": bottom,
-            "best_x": WIDTH * log["best_step"] / last}
+    return {
+        "task": task,
+        "train": points(train),
+        "val": points(val),
+        "top": top,
+        "bottom": bottom,
+        "best_x": WIDTH * log["best_step"] / last,
+    }
 
 
 def _smooth(rows: Sequence[tuple[float, float]], keep: float = 0.8) -> list[tuple[float, float]]:
@@ -81,6 +99,10 @@ def _scale(task: Any) -> dict[str, float]:
     def place(value: float) -> float:
         return round(4 + 92 * (value - low) / span, 2)
 
-    return {"low": place(task.score.low), "high": place(task.score.high), "value": place(task.score.value),
-            "floor": place(task.floor_score.value),
-            "baseline": place(task.baseline_score.value) if task.baseline_score else -1}
+    return {
+        "low": place(task.score.low),
+        "high": place(task.score.high),
+        "value": place(task.score.value),
+        "floor": place(task.floor_score.value),
+        "baseline": place(task.baseline_score.value) if task.baseline_score else -1,
+    }

@@ -17,8 +17,10 @@ def gate_suite(evaluation: Evaluation, suite: Suite) -> Verdict:
         GateError: nothing was evaluated.
     """
     if not evaluation.tasks:
-        raise GateError(f"evaluation of suite {evaluation.suite!r} holds no task, so nothing can be gated",
-                        remedy="fetch data for at least one task and train again")
+        raise GateError(
+            f"evaluation of suite {evaluation.suite!r} holds no task, so nothing can be gated",
+            remedy="fetch data for at least one task and train again",
+        )
     gates = [_floor_gate(task, suite) for task in evaluation.tasks]
     return Verdict(overall=_overall([gate.outcome for gate in gates]), gates=gates)
 
@@ -30,8 +32,11 @@ def _floor_gate(task: TaskEvaluation, suite: Suite) -> GateResult:
         f"on at least {suite.gates.min_examples} examples (found {task.num_examples})"
     )
     return GateResult(
-        gate="floor", task=task.task, outcome=_outcome(task, margin, suite.gates.min_examples),
-        number=task.gain_lower_bound, rule=rule,
+        gate="floor",
+        task=task.task,
+        outcome=_outcome(task, margin, suite.gates.min_examples),
+        number=task.gain_lower_bound,
+        rule=rule,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from polymart.errors import CheckpointError
 
@@ -17,9 +17,9 @@ from polymart.errors import CheckpointError
 class TextEncoder(nn.Module):
     """A BERT-like transformer whose token vectors are averaged over the real tokens (Reimers & Gurevych 2019)."""
 
-    def __init__(self, transformer: nn.Module, trainable_layers: int) -> None:
+    def __init__(self, transformer: PreTrainedModel, trainable_layers: int) -> None:
         super().__init__()
-        self.transformer = transformer
+        self.transformer: PreTrainedModel = transformer
         self.width = int(transformer.config.hidden_size)
         self.freeze_below(trainable_layers)
 
@@ -32,13 +32,18 @@ class TextEncoder(nn.Module):
         """
         try:
             model = AutoModel.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, add_pooling_layer=False, attn_implementation="sdpa",
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                add_pooling_layer=False,
+                attn_implementation="sdpa",
                 # Dropout inside attention would rule out the fused kernel; dropout on hidden states stays.
                 attention_probs_dropout_prob=0.0,
             )
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"no pretrained encoder in {folder}: {error}",
-                                  remedy="fetch it with `polymart data fetch minilm`") from error
+            raise CheckpointError(
+                f"no pretrained encoder in {folder}: {error}", remedy="fetch it with `polymart data fetch minilm`"
+            ) from error
         return cls(model, trainable_layers)
 
     @classmethod
@@ -50,9 +55,9 @@ class TextEncoder(nn.Module):
 
     def freeze_below(self, trainable_layers: int) -> None:
         """Freeze the embeddings and all but the top ``trainable_layers`` layers."""
-        layers = self.transformer.encoder.layer
+        layers = list(self.transformer.get_submodule("encoder.layer").children())
         frozen = max(0, len(layers) - trainable_layers)
-        for module in (self.transformer.embeddings, *layers[:frozen]):
+        for module in (self.transformer.get_submodule("embeddings"), *layers[:frozen]):
             module.requires_grad_(False)
 
     def forward(self, tokens_UT: Tensor, mask_UT: Tensor) -> Tensor:
@@ -60,7 +65,6 @@ class TextEncoder(nn.Module):
         hidden_UTD = self.transformer(input_ids=tokens_UT, attention_mask=mask_UT).last_hidden_state
         weight_UT1 = mask_UT.unsqueeze(-1).to(hidden_UTD.dtype)
         return (hidden_UTD * weight_UT1).sum(1) / weight_UT1.sum(1).clamp(min=1)
-
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:

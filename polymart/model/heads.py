@@ -26,11 +26,13 @@ class FeatureTower(nn.Module):
             nn.Embedding(len(statistics.vocabulary[column]) + 1, 8) for column in inputs.categorical
         )
         width = 2 * len(inputs.numeric) + 8 * len(inputs.categorical)
-        self.layers = nn.Sequential(nn.Linear(width, TOWER_WIDTH), nn.GELU(), nn.Linear(TOWER_WIDTH, TOWER_WIDTH), nn.GELU())
+        self.layers = nn.Sequential(
+            nn.Linear(width, TOWER_WIDTH), nn.GELU(), nn.Linear(TOWER_WIDTH, TOWER_WIDTH), nn.GELU()
+        )
 
     def forward(self, batch: Batch) -> Tensor:
         """Shape (B, W)."""
-        parts = [] if batch.numeric_BN is None else [batch.numeric_BN, batch.missing_BN]
+        parts = [part for part in (batch.numeric_BN, batch.missing_BN) if part is not None]
         if batch.categorical_BK is not None:
             parts += [embed(batch.categorical_BK[:, k]) for k, embed in enumerate(self.embeddings)]
         return self.layers(torch.cat(parts, 1))
@@ -49,13 +51,19 @@ class HistoryPrior(nn.Module):
         self.num_labels = num_labels
         self.context = nn.Linear(context, CONTEXT_WIDTH)
         self.shared = nn.Sequential(
-            nn.Linear(NUM_HISTORY_FEATURES + CONTEXT_WIDTH, 48), nn.GELU(), nn.Linear(48, 24), nn.GELU(), nn.Linear(24, 1)
+            nn.Linear(NUM_HISTORY_FEATURES + CONTEXT_WIDTH, 48),
+            nn.GELU(),
+            nn.Linear(48, 24),
+            nn.GELU(),
+            nn.Linear(24, 1),
         )
         self.per_label = nn.Embedding(num_labels + 1, NUM_HISTORY_FEATURES)
         self.log_popularity = nn.Parameter(torch.zeros(num_labels))
         """log of each label's share of all training labels; set by `start_at`."""
         self.smoothing = nn.Parameter(torch.tensor(20.0))
-        for weight in (self.per_label.weight, self.shared[-1].weight, self.shared[-1].bias):
+        last = self.shared[-1]
+        assert isinstance(last, nn.Linear)
+        for weight in (self.per_label.weight, last.weight, last.bias):
             nn.init.zeros_(weight)
 
     def start_at(self, rate_L: Tensor) -> None:
@@ -64,15 +72,16 @@ class HistoryPrior(nn.Module):
 
     def forward(self, batch: Batch, hidden_BW: Tensor) -> Tensor:
         """Scores to add to the head's logits, shape (B, L)."""
-        ids_BP, history_BPH = batch.history_ids_BP, batch.history_BPH
+        ids_BP, history_BPH, count_BP = batch.history_ids_BP, batch.history_BPH, batch.history_count_BP
+        assert ids_BP is not None and history_BPH is not None and count_BP is not None  # noqa: PT018 - one fact
         context_BPC = self.context(hidden_BW).unsqueeze(1).expand(-1, ids_BP.shape[1], -1)
         score_BP = self.shared(torch.cat([history_BPH, context_BPC], -1)).squeeze(-1).float()
         score_BP = score_BP + (self.per_label(ids_BP) * history_BPH).sum(-1)
-        return self._spread(score_BP, ids_BP) + self._smoothed_log_count(batch)
+        return self._spread(score_BP, ids_BP) + self._smoothed_log_count(count_BP, ids_BP)
 
-    def _smoothed_log_count(self, batch: Batch) -> Tensor:
+    def _smoothed_log_count(self, count_BP: Tensor, ids_BP: Tensor) -> Tensor:
         popular_L = functional.softplus(self.smoothing) * self.log_popularity.exp()
-        return torch.log(self._spread(batch.history_count_BP, batch.history_ids_BP) + popular_L + 1e-6)
+        return torch.log(self._spread(count_BP, ids_BP) + popular_L + 1e-6)
 
     def _spread(self, values_BP: Tensor, ids_BP: Tensor) -> Tensor:
         """Put each value at its label; padding falls off the end."""
@@ -89,7 +98,9 @@ class TaskHead(nn.Module):
         # A head with the label history alone sees one constant zero.
         width = (text_width if inputs.text else 0) + (TOWER_WIDTH if self.tower else 0) or 1
         self.history = HistoryPrior(statistics.num_labels, width) if inputs.label_history else None
-        self.fuse = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 128), nn.GELU()) if self.tower else nn.LayerNorm(width)
+        self.fuse = (
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 128), nn.GELU()) if self.tower else nn.LayerNorm(width)
+        )
         self.out = nn.Linear(128 if self.tower else width, num_outputs)
         self.corrects_baseline = inputs.baseline is not None
         if self.corrects_baseline or self.history is not None:
@@ -105,6 +116,7 @@ class TaskHead(nn.Module):
         if self.history is not None:
             outputs_BO = outputs_BO.float() + self.history(batch, joined)
         if self.corrects_baseline:
+            assert batch.baseline_B is not None
             outputs_BO = outputs_BO + batch.baseline_B.unsqueeze(1)
         return outputs_BO
 

@@ -5,8 +5,6 @@ Serving uses the same object on the same column names, so that training and serv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import torch
@@ -57,8 +55,10 @@ def fit_statistics(frame: pd.DataFrame, inputs: Inputs, num_labels: int) -> Inpu
     for column in inputs.numeric:
         values = signed_log(numeric_array(frame, column))
         if np.isnan(values).all():
-            raise TableError(f"input column {column!r} has no finite value in {len(values)} training rows",
-                             remedy="repair the source of the column, or take it out of the task's inputs")
+            raise TableError(
+                f"input column {column!r} has no finite value in {len(values)} training rows",
+                remedy="repair the source of the column, or take it out of the task's inputs",
+            )
         median[column] = float(np.nanmedian(values))
         filled = np.where(np.isnan(values), median[column], values)
         mean[column], scale[column] = float(filled.mean()), float(filled.std())
@@ -116,14 +116,18 @@ class Collator:
             return np.zeros(len(frame), np.int64)
         texts = frame[self.inputs.text].fillna("").astype(str)
         unique = texts.unique().tolist()
-        known = dict(zip(unique, (sum(e.attention_mask) for e in self.tokenizer.encode_batch_fast(unique)), strict=True))
+        known = dict(
+            zip(unique, (sum(e.attention_mask) for e in self.tokenizer.encode_batch_fast(unique)), strict=True)
+        )
         return texts.map(known).to_numpy(np.int64)
 
     def _require_columns(self, frame: pd.DataFrame) -> None:
         absent = [column for column in self.columns() if column not in frame]
         if absent:
-            raise TableError(f"input columns {absent} are absent; found {list(frame.columns)}",
-                             remedy="retrieve the task's feature service, or correct its inputs in the suite")
+            raise TableError(
+                f"input columns {absent} are absent; found {list(frame.columns)}",
+                remedy="retrieve the task's feature service, or correct its inputs in the suite",
+            )
 
     def _text(self, column: pd.Series) -> dict[str, torch.Tensor]:
         index, unique = pd.factorize(column.fillna("").astype(str))
@@ -157,7 +161,9 @@ class Collator:
 
     def _history(self, frame: pd.DataFrame, prefix: str) -> dict[str, torch.Tensor]:
         def lists(part: str) -> list[np.ndarray]:
-            return [np.asarray([] if value is None or np.isscalar(value) else value) for value in frame[f"{prefix}_{part}"]]
+            return [
+                np.asarray([] if value is None or np.isscalar(value) else value) for value in frame[f"{prefix}_{part}"]
+            ]
 
         ids, count, decayed, gap = map(lists, HISTORY_COLUMNS)
         width, num_labels = max(1, *map(len, ids)), self.statistics.num_labels
@@ -184,8 +190,15 @@ def history_features(count: np.ndarray, decayed: np.ndarray, gap: np.ndarray) ->
     share = count / max(1.0, float(np.max(count, initial=1.0)))
     recent = decayed / max(1e-6, float(np.max(decayed, initial=1e-6)))
     features = (
-        np.ones_like(share), np.log1p(count) / 3, np.log1p(decayed), share, recent, 1 / (1 + gap),
-        np.log(np.maximum(decayed, 1e-5)) / 5, np.log1p(gap) / 3, np.tanh(gap * share / 3),
+        np.ones_like(share),
+        np.log1p(count) / 3,
+        np.log1p(decayed),
+        share,
+        recent,
+        1 / (1 + gap),
+        np.log(np.maximum(decayed, 1e-5)) / 5,
+        np.log1p(gap) / 3,
+        np.tanh(gap * share / 3),
     )
     return np.stack(features, 1).astype(np.float32)
 
@@ -195,5 +208,3 @@ def fit_tokenizer(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
     tokenizer.enable_truncation(max_length=max_tokens)
     tokenizer.enable_padding(pad_id=tokenizer.token_to_id("[PAD]") or 0)
     return tokenizer
-
-

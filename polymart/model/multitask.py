@@ -53,6 +53,13 @@ class MultiTaskModel(nn.Module):
         """
         if text_UD is None:
             text_UD = self.encode(batch)
+        if text_UD is None or batch.text_index_B is None:
+            return self.heads[task](batch, None)
         # Unlike plain indexing, index_select sums its gradient in a fixed order on several threads.
-        text_BD = None if text_UD is None else text_UD.index_select(0, batch.text_index_B)
-        return self.heads[task](batch, text_BD)
+        return self.heads[task](batch, text_UD.index_select(0, batch.text_index_B))
+
+    def head(self, task: str) -> TaskHead:
+        """The head of ``task``."""
+        head = self.heads[task]
+        assert isinstance(head, TaskHead)
+        return head

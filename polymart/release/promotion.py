@@ -25,7 +25,15 @@ from polymart.release.history import Deployment, previous_release, read_history
 from polymart.release.manifest import ReleaseManifest, build_manifest, load_manifest, write_manifest
 from polymart.release.repository import AUTHOR, Clone, clone, ensure_repository
 
-__all__ = ["Deployment", "Promotion", "current_manifest", "history", "promote_release", "promote_run", "rollback_release"]
+__all__ = [
+    "Deployment",
+    "Promotion",
+    "current_manifest",
+    "history",
+    "promote_release",
+    "promote_run",
+    "rollback_release",
+]
 
 
 def promote_release(
@@ -97,8 +105,10 @@ def current_manifest(repository: str, environment: str) -> ReleaseManifest:
     with clone(repository) as work:
         past = read_history(work, environment)
         if not past:
-            raise ReleaseError(f"environment {environment!r} has no release in {repository}",
-                               remedy="train one with `polymart run suites/quick.yaml`")
+            raise ReleaseError(
+                f"environment {environment!r} has no release in {repository}",
+                remedy="train one with `polymart run suites/quick.yaml`",
+            )
         return load_manifest(work.folder / "releases" / f"{past[0].release}.json")
 
 

@@ -69,7 +69,8 @@ def label_indices(column: pd.Series, labels: Sequence[str] | None, task: str) ->
         names = ", ".join(map(repr, column[foreign].astype(str).unique()[:3]))
         rows = ", ".join(map(str, column.index[foreign][:3]))
         raise LabelError(
-            f"task {task!r}: {int(foreign.sum())} labels are outside the label map of {len(position)} names: {names} (rows {rows})",
+            f"task {task!r}: {int(foreign.sum())} labels are outside the label map of {len(position)} names: "
+            f"{names} (rows {rows})",
             remedy="correct the labels, or add the new names to the label map and train again",
         )
     return indices.to_numpy(np.int64)

@@ -33,7 +33,8 @@ class Multilabel(TaskKind):
         listed = column.map(pd.api.types.is_list_like).to_numpy(bool)
         if not listed.all():
             raise LabelError(
-                f"task {task!r}: {int((~listed).sum())} labels are not lists of label ids, e.g. {column[~listed].iloc[0]!r}",
+                f"task {task!r}: {int((~listed).sum())} labels are not lists of label ids, "
+                f"e.g. {column[~listed].iloc[0]!r}",
                 remedy="give each row a list, empty where nothing applies",
             )
         rows = np.repeat(np.arange(len(column)), column.map(len).to_numpy(np.int64))

@@ -95,16 +95,23 @@ def verify_checkpoint(folder: Path) -> str:
         CheckpointError: the manifest is absent (a torn write), or no manifest; a file is absent or differs.
     """
     if not (folder / MANIFEST).is_file():
-        raise CheckpointError(f"{folder} is not a whole checkpoint: {MANIFEST} is absent", remedy="train again, or restore the folder from its release")
+        raise CheckpointError(
+            f"{folder} is not a whole checkpoint: {MANIFEST} is absent",
+            remedy="train again, or restore the folder from its release",
+        )
     manifest = read_json(folder / MANIFEST)
     files = manifest.get("files") if isinstance(manifest, dict) else None
     if not isinstance(files, dict):
-        raise CheckpointError(f"{folder / MANIFEST} lists no files", remedy="restore the folder from its release, or train again")
+        raise CheckpointError(
+            f"{folder / MANIFEST} lists no files", remedy="restore the folder from its release, or train again"
+        )
     for name, expected in files.items():
         found = digest_file(folder / name) if (folder / name).is_file() else "absent"
         if found != expected:
-            raise CheckpointError(f"checkpoint file {folder / name} must have {expected}, found {found}",
-                                  remedy="restore the file from its release, or train again")
+            raise CheckpointError(
+                f"checkpoint file {folder / name} must have {expected}, found {found}",
+                remedy="restore the file from its release, or train again",
+            )
     return checkpoint_digest(folder)
 
 

@@ -37,7 +37,9 @@ class TaskData:
             LabelError: a label stands outside the label map.
         """
         frame = frame.reset_index(drop=True)
-        target = torch.from_numpy(np.ascontiguousarray(kind_of(task.kind).encode_labels(frame[task.label], labels, task.name)))
+        target = torch.from_numpy(
+            np.ascontiguousarray(kind_of(task.kind).encode_labels(frame[task.label], labels, task.name))
+        )
         return cls(task, frame, target, collate.lengths(frame), collate)
 
     def __len__(self) -> int:

@@ -65,8 +65,10 @@ def train_suite(
     index = read_examples_index(examples)
     tasks = [task for task in suite.tasks if task.name in index.tasks]
     if not tasks:
-        raise TrainingError(f"no task of suite {suite.name!r} has an example table in {examples}",
-                            remedy="fetch data with `polymart data fetch` and run again")
+        raise TrainingError(
+            f"no task of suite {suite.name!r} has an example table in {examples}",
+            remedy="fetch data with `polymart data fetch` and run again",
+        )
     present = suite.model_copy(update={"tasks": tasks})
     tokenizer = fit_tokenizer(Tokenizer.from_file(str(encoder / "tokenizer.json")), suite.encoder.max_tokens)
     states, train, val = {}, {}, {}
@@ -91,12 +93,15 @@ def _load_task(
     parts = {split: frame[frame["split"] == split] for split in ("train", "val")}
     for split, part in parts.items():
         if part.empty:
-            raise TrainingError(f"task {task.name!r} has no {split} rows among {len(frame)}",
-                                remedy="move the split dates, or bring data of that period")
+            raise TrainingError(
+                f"task {task.name!r} has no {split} rows among {len(frame)}",
+                remedy="move the split dates, or bring data of that period",
+            )
     statistics = fit_statistics(parts["train"], task.inputs, len(labels or ()) if task.inputs.label_history else 0)
     collate = Collator(task.inputs, statistics, tokenizer)
     state = TaskState(labels=labels, statistics=statistics, data_origin=origin)
-    return state, *(TaskData.of(task, part, labels, collate) for part in parts.values())
+    train, val = (TaskData.of(task, part, labels, collate) for part in parts.values())
+    return state, train, val
 
 
 def _fit(
@@ -145,7 +150,8 @@ def _fit(
 def _start_at_base_rates(model: MultiTaskModel, train: dict[str, TaskData]) -> None:
     """Start each head at the training base rate, so that no step is spent on learning how rare a label is."""
     for name, data in train.items():
-        model.heads[name].start_at(kind_of(data.task.kind).base_outputs(data.target, model.heads[name].out.out_features))
+        head = model.head(name)
+        head.start_at(kind_of(data.task.kind).base_outputs(data.target, head.out.out_features))
 
 
 @torch.no_grad()
@@ -166,5 +172,3 @@ def validate(
     weights = {name: data.task.weight for name, data in val.items()}
     row["mean"] = float(np.average([row[n] for n in weights], weights=list(weights.values())))
     return row
-
-

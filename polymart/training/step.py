@@ -34,7 +34,8 @@ def step_losses(
     so that the expected gradient is sum_t p_t w_t grad l_t.
     """
     drawn = [(name, next(streams[name])) for name in schedule]
-    examples, draws = Counter(), Counter(schedule)
+    examples: Counter[str] = Counter()
+    draws = Counter(schedule)
     for name, rows in drawn:
         examples[name] += len(rows)
     totals: dict[str, Tensor] = {}
@@ -57,8 +58,10 @@ def check_finite(losses: Mapping[str, Tensor | float], step: int) -> dict[str, f
     values = {name: float(loss) for name, loss in losses.items()}
     for name, value in values.items():
         if not np.isfinite(value):
-            raise TrainingError(f"loss of task {name!r} became {value} at step {step}",
-                                remedy="lower training.learning_rate, or look for broken inputs of that task")
+            raise TrainingError(
+                f"loss of task {name!r} became {value} at step {step}",
+                remedy="lower training.learning_rate, or look for broken inputs of that task",
+            )
     return values
 
 
