@@ -27,7 +27,7 @@ def examples(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(examples, encoder, tmp_path_factory):
     out, steps = tmp_path_factory.mktemp("trained") / "checkpoint", []
-    suite = tiny_suite(max_steps=120, evaluate_every=30)
+    suite = tiny_suite(max_steps=48, evaluate_every=12)
     digest, log = train_suite(examples, encoder, suite, out, lambda *row: steps.append(row))
     return out, digest, log, steps
 
@@ -35,16 +35,18 @@ def trained(examples, encoder, tmp_path_factory):
 def test_every_task_learns(trained):
     _, _, log, _ = trained
     first, best = log.validation[0], min(log.validation, key=lambda row: row["mean"])
-    assert best["mean"] < first["mean"]
+    assert best["mean"] < 0.8 * first["mean"]
     assert best["mood"] < 0.5  # an uninformed head stays near 1
-    assert best["reply"] < 0.85
+    assert best["reply"] < 0.5
+    assert best["next_item"] < 0.8
+    assert best["units"] <= first["units"]
 
 
 def test_the_log_tells_what_happened(trained):
     _, _, log, steps = trained
     assert [row["step"] for row in log.loss] == list(range(1, len(log.loss) + 1)) == [step for step, _, _ in steps]
-    assert all(total == 120 for _, total, _ in steps)
-    assert [row["step"] for row in log.validation] == [30, 60, 90, 120][: len(log.validation)]
+    assert all(total == 48 for _, total, _ in steps)
+    assert [row["step"] for row in log.validation] == [12, 24, 36, 48][: len(log.validation)]
     assert all(set(row) == {"step", "mean", "next_item", "reply", "units", "mood"} for row in log.validation)
     assert {name for row in log.loss for name in row} == {"step", "next_item", "reply", "units", "mood"}
     assert log.best_step == min(log.validation, key=lambda row: row["mean"])["step"]
