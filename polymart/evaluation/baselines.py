@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from polymart.config import Task
-from polymart.errors import SuiteError
+from polymart.errors import SuiteError, TableError
 from polymart.model.inputs import numeric_array
 from polymart.tasks import kind_of
 
@@ -45,7 +45,9 @@ def personal_frequency(task: Task, train: pd.DataFrame, test: pd.DataFrame, labe
     scores_BL = majority(task, train, test, labels) * 1e-3
     for row, (ids, count) in enumerate(zip(test[f"{prefix}_ids"], test[f"{prefix}_count"], strict=True)):
         if ids is not None and not np.isscalar(ids):
-            scores_BL[row, np.asarray(ids, np.int64)] += np.asarray(count, np.float32)
+            index = np.asarray(ids, np.int64)
+            known = (index >= 0) & (index < scores_BL.shape[1])
+            scores_BL[row, index[known]] += np.asarray(count, np.float32)[known]
     return scores_BL
 
 
@@ -60,6 +62,9 @@ def mean13(task: Task, train: pd.DataFrame, test: pd.DataFrame, labels: Sequence
 
 
 def _forecast(test: pd.DataFrame, column: str) -> np.ndarray:
+    if column not in test:
+        raise TableError(f"a floor needs the column {column!r}, found {list(test.columns)}",
+                         remedy="add it to the task's feature service, or use the floor 'majority'")
     values = np.nan_to_num(numeric_array(test, column)).astype(np.float32)
     return np.stack([values, values], 1)
 

@@ -1,4 +1,4 @@
-"""Classical baselines: what a careful analyst would ship without a transformer. Reported beside the floor, not gated on.
+"""Classical baselines: what a careful analyst would ship without a transformer. Reported, not gated on.
 
 Text: TF-IDF with logistic regression. Numbers: logistic regression. Counts: the 13-week mean.
 """
@@ -25,6 +25,8 @@ def classical_scores(
 ) -> tuple[str, np.ndarray] | None:
     """Name and scores (B, O) of the classical baseline, or None where the kind has none but its floor."""
     target = kind_of(task.kind).encode_labels(train[task.label], labels, task.name)
+    if task.kind in ("multiclass", "binary") and len(np.unique(target)) < 2:
+        return None  # a classifier cannot be fitted to one class
     if task.kind == "multiclass" and task.inputs.text:
         return "tfidf_logistic_regression", _text(task.inputs.text, train, test, target, len(labels or ()), seed)
     if task.kind == "binary" and task.inputs.numeric:
