@@ -7,8 +7,15 @@ import yaml
 from polymart.config import Suite, load_suite
 from polymart.errors import SuiteError
 
-TASK = {"name": "mood", "kind": "multiclass", "source": "reviews", "inputs": {"text": "text"}, "metric": "accuracy",
-        "floor": "majority", "cluster": "review_id"}
+TASK = {
+    "name": "mood",
+    "kind": "multiclass",
+    "source": "reviews",
+    "inputs": {"text": "text"},
+    "metric": "accuracy",
+    "floor": "majority",
+    "cluster": "review_id",
+}
 SUITE = {"name": "tiny", "tasks": [TASK]}
 
 
@@ -34,23 +41,50 @@ def with_task(**changes: object) -> dict:
     [
         ({**SUITE, "sed": 3}, "sed", "not permitted", "found 3"),
         (with_task(lable="y"), "tasks.0.lable", "not permitted", "found 'y'"),
-        (with_task(kind="regression"), "tasks.0.kind", "'binary', 'multiclass', 'multilabel' or 'count'", "'regression'"),
+        (
+            with_task(kind="regression"),
+            "tasks.0.kind",
+            "'binary', 'multiclass', 'multilabel' or 'count'",
+            "'regression'",
+        ),
         ({**SUITE, "tasks": [TASK, TASK]}, "suite", "task names must be unique", "found twice: mood"),
         ({**SUITE, "tasks": []}, "tasks", "at least 1 item", "found []"),
         ({**SUITE, "seed": "17"}, "seed", "valid integer", "found '17'"),
         ({**SUITE, "training": {"max_steps": 2.5}}, "training.max_steps", "valid integer", "found 2.5"),
-        ({**SUITE, "training": {"temperature": 0.5}}, "training.temperature", "greater than or equal to 1", "found 0.5"),
+        (
+            {**SUITE, "training": {"temperature": 0.5}},
+            "training.temperature",
+            "greater than or equal to 1",
+            "found 0.5",
+        ),
         (with_task(name="Mood 1"), "tasks.0.name", "match pattern", "found 'Mood 1'"),
         (with_task(weight=0), "tasks.0.weight", "greater than 0", "found 0"),
         (with_task(inputs={}), "tasks.0.inputs", "at least one input", ""),
         ({"name": "tiny"}, "tasks", "required", ""),
-        (with_task(split={"val_from": "2017-03-01", "test_from": "2017-02-01"}), "tasks.0.split", "must lie before",
-         "val_from (2017-03-01) must lie before test_from (2017-02-01)"),
-        (with_task(split={"val_from": "2017-03-01", "test_from": "2017-03-01"}), "tasks.0.split", "must lie before", ""),
-        (with_task(split={"val_from": "spring", "test_from": "2017-03-01"}), "tasks.0.split.val_from", "valid date",
-         "found 'spring'"),
-        ({**SUITE, "monitoring": {"bad_windows": 6, "of_windows": 5}}, "monitoring", "must not exceed",
-         "bad_windows (6) must not exceed of_windows (5)"),
+        (
+            with_task(split={"val_from": "2017-03-01", "test_from": "2017-02-01"}),
+            "tasks.0.split",
+            "must lie before",
+            "val_from (2017-03-01) must lie before test_from (2017-02-01)",
+        ),
+        (
+            with_task(split={"val_from": "2017-03-01", "test_from": "2017-03-01"}),
+            "tasks.0.split",
+            "must lie before",
+            "",
+        ),
+        (
+            with_task(split={"val_from": "spring", "test_from": "2017-03-01"}),
+            "tasks.0.split.val_from",
+            "valid date",
+            "found 'spring'",
+        ),
+        (
+            {**SUITE, "monitoring": {"bad_windows": 6, "of_windows": 5}},
+            "monitoring",
+            "must not exceed",
+            "bad_windows (6) must not exceed of_windows (5)",
+        ),
     ],
 )
 def test_a_refusal_names_the_place_the_rule_and_the_value(tmp_path, content, place, rule, found):
@@ -63,7 +97,11 @@ def test_a_refusal_names_the_place_the_rule_and_the_value(tmp_path, content, pla
 
 def test_every_fault_is_listed_at_once(tmp_path):
     error = refusal(tmp_path, {**with_task(kind="regression", lable="y"), "seed": -1})
-    assert [line.split(":")[0].strip() for line in error.message.splitlines()[1:]] == ["seed", "tasks.0.kind", "tasks.0.lable"]
+    assert [line.split(":")[0].strip() for line in error.message.splitlines()[1:]] == [
+        "seed",
+        "tasks.0.kind",
+        "tasks.0.lable",
+    ]
 
 
 def test_an_absent_file_is_named(tmp_path):
@@ -73,8 +111,13 @@ def test_an_absent_file_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("name: [", "is not YAML"), ("- one\n- two\n", "must hold a mapping, found list"), ("", "found NoneType"),
-     ("7", "found int"), ("name: !!python/object:os.system x\n", "is not YAML")],
+    [
+        ("name: [", "is not YAML"),
+        ("- one\n- two\n", "must hold a mapping, found list"),
+        ("", "found NoneType"),
+        ("7", "found int"),
+        ("name: !!python/object:os.system x\n", "is not YAML"),
+    ],
 )
 def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, message):
     assert message in refusal(tmp_path, text).message

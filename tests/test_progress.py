@@ -49,7 +49,9 @@ def test_any_other_line_is_no_progress(line):
     assert progress.PREFIX in line or parse(line) is None
 
 
-@pytest.mark.parametrize("rest", ["", "a\t1", "a\tx\t2\tu\tn", "a\t1\t-2\tu\tn", "a\t1\t2\tu\tn\tmore", "a\t²\t3\tu\tn"])
+@pytest.mark.parametrize(
+    "rest", ["", "a\t1", "a\tx\t2\tu\tn", "a\t1\t-2\tu\tn", "a\t1\t2\tu\tn\tmore", "a\t²\t3\tu\tn"]
+)
 def test_a_broken_progress_line_is_no_progress(rest):
     assert parse(f"{progress.PREFIX}\t{rest}") is None
 

@@ -19,8 +19,12 @@ def split(name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 @pytest.mark.parametrize(
     ("name", "floor"),
-    [*((task.name, "majority") for task in SUITE.tasks), ("next_item", "personal_frequency"), ("units", "last_value"),
-     ("units", "mean13")],
+    [
+        *((task.name, "majority") for task in SUITE.tasks),
+        ("next_item", "personal_frequency"),
+        ("units", "last_value"),
+        ("units", "mean13"),
+    ],
 )
 def test_a_floor_is_shaped_like_the_model(name, floor):
     task, (train, test) = SUITE.task(name), split(name)
@@ -43,8 +47,12 @@ def test_majority_is_the_training_base_rate():
 
 def test_personal_frequency_ranks_by_count_then_by_popularity():
     train = pd.DataFrame({"label": [[3], [3], [2], [3]]})
-    test = pd.DataFrame({"item_ids": [[0, 1], [], None, np.nan, [9, 2, -1]],
-                         "item_count": [[2.0, 5.0], [], None, np.nan, [7.0, 1.0, 8.0]]})
+    test = pd.DataFrame(
+        {
+            "item_ids": [[0, 1], [], None, np.nan, [9, 2, -1]],
+            "item_count": [[2.0, 5.0], [], None, np.nan, [7.0, 1.0, 8.0]],
+        }
+    )
     scores = floor_of("personal_frequency")(SUITE.task("next_item"), train, test, LABELS["next_item"])
     order = np.argsort(-scores, axis=1, kind="stable").tolist()
     assert order == [[1, 0, 3, 2], [3, 2, 0, 1], [3, 2, 0, 1], [3, 2, 0, 1], [2, 3, 0, 1]]
@@ -70,8 +78,10 @@ def test_an_unknown_floor_is_answered_with_the_known_ones():
     assert set(FLOORS) == {"majority", "personal_frequency", "last_value", "mean13"}
 
 
-@pytest.mark.parametrize(("name", "called", "better_than"),
-                         [("mood", "tfidf_logistic_regression", 0.95), ("reply", "logistic_regression", 0.95)])
+@pytest.mark.parametrize(
+    ("name", "called", "better_than"),
+    [("mood", "tfidf_logistic_regression", 0.95), ("reply", "logistic_regression", 0.95)],
+)
 def test_the_classical_baseline_learns_what_is_easy(name, called, better_than):
     task, (train, test) = SUITE.task(name), split(name)
     found, scores = classical_scores(task, train, test, LABELS[name], 0)

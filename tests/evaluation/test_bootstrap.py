@@ -46,7 +46,9 @@ def test_the_interval_of_a_mean_matches_the_analytic_one():
     numbers = np.random.default_rng(0)
     num, sigma = 900, 0.4
     label, scores = accuracy_rows(numbers.random(num) < 0.8)
-    found = compare(METRICS["accuracy"], label, scores, scores, pd.Series(range(num)), resamples=4000, confidence=0.9, seed=2)
+    found = compare(
+        METRICS["accuracy"], label, scores, scores, pd.Series(range(num)), resamples=4000, confidence=0.9, seed=2
+    )
     half = norm.ppf(0.95) * sigma / np.sqrt(num)
     assert found.model.low == pytest.approx(found.model.value - half, abs=0.15 * half)
     assert found.model.high == pytest.approx(found.model.value + half, abs=0.15 * half)
@@ -56,7 +58,9 @@ def test_the_lower_bound_is_one_sided_at_the_same_confidence():
     numbers = np.random.default_rng(0)
     label, scores = accuracy_rows(numbers.random(900) < 0.8)
     _, other = accuracy_rows(numbers.random(900) < 0.8)
-    found = compare(METRICS["accuracy"], label, scores, other, pd.Series(range(900)), resamples=4000, confidence=0.95, seed=2)
+    found = compare(
+        METRICS["accuracy"], label, scores, other, pd.Series(range(900)), resamples=4000, confidence=0.95, seed=2
+    )
     deviation = np.sqrt(2) * 0.4 / np.sqrt(900)
     assert found.lower_bound == pytest.approx(found.difference.value - norm.ppf(0.95) * deviation, abs=0.15 * deviation)
 
@@ -76,7 +80,9 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     numbers, covered = np.random.default_rng(5), 0
     for seed in range(200):
         label, scores = accuracy_rows(numbers.random(200) < 0.7)
-        found = compare(METRICS["accuracy"], label, scores, scores, pd.Series(range(200)), resamples=300, confidence=0.9, seed=seed)
+        found = compare(
+            METRICS["accuracy"], label, scores, scores, pd.Series(range(200)), resamples=300, confidence=0.9, seed=seed
+        )
         covered += found.model.low <= 0.7 <= found.model.high
     assert 0.84 <= covered / 200 <= 0.96
 

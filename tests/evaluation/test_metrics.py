@@ -47,7 +47,9 @@ def test_accuracy_and_macro_f1_agree_with_scikit_learn(seed, size, ties):
     guess, weights = scores.argmax(1), np.random.default_rng(seed + 1).random(size) + 0.1
     assert METRICS["accuracy"].value(label, scores) == pytest.approx(accuracy_score(label, guess))
     assert METRICS["macro_f1"].value(label, scores) == pytest.approx(f1_score(label, guess, average="macro"))
-    assert weighted("accuracy", label, scores, weights) == pytest.approx(accuracy_score(label, guess, sample_weight=weights))
+    assert weighted("accuracy", label, scores, weights) == pytest.approx(
+        accuracy_score(label, guess, sample_weight=weights)
+    )
     expected = f1_score(label, guess, average="macro", sample_weight=weights)
     assert weighted("macro_f1", label, scores, weights) == pytest.approx(expected)
 
@@ -90,7 +92,9 @@ def test_whole_weights_are_repeated_rows(name, seed, size):
 def test_the_order_of_rows_does_not_matter(name, seed, size):
     label, scores = example(name, seed, size)
     order = np.random.default_rng(seed + 1).permutation(size)
-    np.testing.assert_allclose(METRICS[name].value(label[order], scores[order]), METRICS[name].value(label, scores), rtol=1e-6)
+    np.testing.assert_allclose(
+        METRICS[name].value(label[order], scores[order]), METRICS[name].value(label, scores), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", METRICS)

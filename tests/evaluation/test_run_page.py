@@ -17,26 +17,48 @@ def evaluation(num: int = 500, bound: float = 0.1) -> Evaluation:
     score, floor = Score(value=0.8, low=0.7, high=0.9), Score(value=0.5, low=0.4, high=0.6)
     tasks = [
         TaskEvaluation(
-            task=name, kind="binary", metric="roc_auc", greater_is_better=True, score=score, floor="majority",
-            floor_score=floor, gain=Score(value=0.3, low=0.1, high=0.4), gain_lower_bound=bound,
-            baseline=HOSTILE if name == "mood" else None, baseline_score=floor if name == "mood" else None,
-            num_examples=num, num_clusters=40, data_origin="real",
+            task=name,
+            kind="binary",
+            metric="roc_auc",
+            greater_is_better=True,
+            score=score,
+            floor="majority",
+            floor_score=floor,
+            gain=Score(value=0.3, low=0.1, high=0.4),
+            gain_lower_bound=bound,
+            baseline=HOSTILE if name == "mood" else None,
+            baseline_score=floor if name == "mood" else None,
+            num_examples=num,
+            num_clusters=40,
+            data_origin="real",
         )
         for name in ("mood", "reply")
     ]
-    return Evaluation(suite="tiny", checkpoint="sha256:0", confidence=0.95, resamples=200, tasks=tasks,
-                      skipped={"intent": HOSTILE})
+    return Evaluation(
+        suite="tiny", checkpoint="sha256:0", confidence=0.95, resamples=200, tasks=tasks, skipped={"intent": HOSTILE}
+    )
 
 
 def page(steps: int = 40, **changes) -> str:
     found = evaluation(**changes)
-    log = {"loss": [{"step": i, "mood": 1 / i, "reply": 1.0} for i in range(1, steps + 1)],
-           "validation": [{"step": steps, "mood": 0.4, "reply": 0.9, "mean": 0.65}], "best_step": steps,
-           "precision": "float32", "examples_per_s": 120.4, "seconds": 3.2, "stopped_early": True}
+    log = {
+        "loss": [{"step": i, "mood": 1 / i, "reply": 1.0} for i in range(1, steps + 1)],
+        "validation": [{"step": steps, "mood": 0.4, "reply": 0.9, "mean": 0.65}],
+        "best_step": steps,
+        "precision": "float32",
+        "examples_per_s": 120.4,
+        "seconds": 3.2,
+        "stopped_early": True,
+    }
     return render_page(
-        SUITE, found, gate_suite(found, SUITE), log=log,
+        SUITE,
+        found,
+        gate_suite(found, SUITE),
+        log=log,
         tables={"rules": [{"table": HOSTILE, "rule": HOSTILE, "rows_before": 1200, "rows_after": 1000}]},
-        facts={HOSTILE: HOSTILE}, steps={"train": ("done", 12.0), "prepare": ("cached", 0.0)}, release="r-1",
+        facts={HOSTILE: HOSTILE},
+        steps={"train": ("done", 12.0), "prepare": ("cached", 0.0)},
+        release="r-1",
         drift={"href": 'drift.html" onclick="x', "action": "wait"},
     )
 
@@ -88,7 +110,9 @@ def test_the_page_stands_alone_and_is_small():
     assert len(html.encode()) < 200_000
 
 
-@pytest.mark.parametrize(("changes", "outcome"), [({}, "pass"), ({"num": 3}, "inconclusive"), ({"bound": float("nan")}, "inconclusive")])
+@pytest.mark.parametrize(
+    ("changes", "outcome"), [({}, "pass"), ({"num": 3}, "inconclusive"), ({"bound": float("nan")}, "inconclusive")]
+)
 def test_the_outcome_stands_in_the_title(changes, outcome):
     html = page(**changes)
     assert f"<title>tiny: {outcome}</title>" in html
@@ -97,7 +121,9 @@ def test_the_outcome_stands_in_the_title(changes, outcome):
 
 def test_curves_and_bars_stay_inside_their_frames():
     html = page()
-    points = [tuple(map(float, point.split(","))) for line in re.findall(r'points="([^"]*)"', html) for point in line.split()]
+    points = [
+        tuple(map(float, point.split(","))) for line in re.findall(r'points="([^"]*)"', html) for point in line.split()
+    ]
     assert len(points) > 40
     assert all(0 <= x <= 320 and 0 <= y <= 120 for x, y in points)
     assert all(0 <= float(place) <= 100 for place in re.findall(r"(?:left|width):([\d.]+)%", html))
@@ -105,7 +131,22 @@ def test_curves_and_bars_stay_inside_their_frames():
 
 def test_a_run_without_release_names_the_shut_gates():
     found = evaluation(num=3)
-    html = render_page(SUITE, found, gate_suite(found, SUITE), log={"loss": [], "validation": [], "best_step": 0, "precision": "float32",
-                       "examples_per_s": 0.0, "seconds": 0.0, "stopped_early": False}, tables={"rules": []}, facts={}, steps={})
+    html = render_page(
+        SUITE,
+        found,
+        gate_suite(found, SUITE),
+        log={
+            "loss": [],
+            "validation": [],
+            "best_step": 0,
+            "precision": "float32",
+            "examples_per_s": 0.0,
+            "seconds": 0.0,
+            "stopped_early": False,
+        },
+        tables={"rules": []},
+        facts={},
+        steps={},
+    )
     text = " ".join("".join(parsed(html).text).split())
     assert "Not released. mood: inconclusive, reply: inconclusive." in text

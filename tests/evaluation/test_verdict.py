@@ -16,15 +16,26 @@ NAN = float("nan")
 def suite_of(margin: float = 0.0, min_examples: int = 100):
     suite = tiny_suite("mood", "reply")
     tasks = [task.model_copy(update={"margin": margin}) for task in suite.tasks]
-    return suite.model_copy(update={"tasks": tasks, "gates": suite.gates.model_copy(update={"min_examples": min_examples})})
+    return suite.model_copy(
+        update={"tasks": tasks, "gates": suite.gates.model_copy(update={"min_examples": min_examples})}
+    )
 
 
 def task(name: str = "mood", bound: float = 0.1, high: float = 0.3, examples: int = 500) -> TaskEvaluation:
     score = Score(value=0.6, low=0.5, high=0.7)
     return TaskEvaluation(
-        task=name, kind="multiclass", metric="accuracy", greater_is_better=True, score=score, floor="majority",
-        floor_score=score, gain=Score(value=(bound + high) / 2, low=bound, high=high), gain_lower_bound=bound,
-        num_examples=examples, num_clusters=examples, data_origin="synthetic",
+        task=name,
+        kind="multiclass",
+        metric="accuracy",
+        greater_is_better=True,
+        score=score,
+        floor="majority",
+        floor_score=score,
+        gain=Score(value=(bound + high) / 2, low=bound, high=high),
+        gain_lower_bound=bound,
+        num_examples=examples,
+        num_clusters=examples,
+        data_origin="synthetic",
     )
 
 
@@ -78,7 +89,12 @@ def test_a_wider_margin_is_never_stricter(bound, width, first, second):
 
 @pytest.mark.parametrize(
     ("first", "second", "overall"),
-    [("pass", "pass", "pass"), ("pass", "fail", "fail"), ("inconclusive", "fail", "fail"), ("inconclusive", "pass", "inconclusive")],
+    [
+        ("pass", "pass", "pass"),
+        ("pass", "fail", "fail"),
+        ("inconclusive", "fail", "fail"),
+        ("inconclusive", "pass", "inconclusive"),
+    ],
 )
 def test_every_task_must_pass(first, second, overall):
     made = {"pass": {}, "fail": {"bound": -0.5, "high": -0.4}, "inconclusive": {"bound": -0.1, "high": 0.1}}

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from polymart.config import Inputs
 from polymart.errors import TableError
-from polymart.model.inputs import NUM_HISTORY_FEATURES, Collator, fit_statistics, fit_tokenizer, history_features, signed_log
+from polymart.model.inputs import (
+    NUM_HISTORY_FEATURES,
+    Collator,
+    fit_statistics,
+    fit_tokenizer,
+    history_features,
+    signed_log,
+)
 
 TOKENIZER = fit_tokenizer(tiny_tokenizer(), 8)
 finite = st.floats(-1e12, 1e12)
@@ -78,7 +85,9 @@ def test_unseen_and_missing_categories_share_the_first_embedding():
 
 def test_absent_columns_are_all_named():
     collate = collator(Inputs(text="t", numeric=["x"], label_history="h"), num_labels=2)
-    with pytest.raises(TableError, match=r"\['t', 'h_count', 'h_decayed', 'h_gap'\] are absent; found \['x', 'h_ids'\]"):
+    with pytest.raises(
+        TableError, match=r"\['t', 'h_count', 'h_decayed', 'h_gap'\] are absent; found \['x', 'h_ids'\]"
+    ):
         collate(pd.DataFrame({"x": [1.0], "h_ids": [[0]]}))
 
 
@@ -134,7 +143,9 @@ def test_a_history_is_padded_and_unknown_labels_fall_out():
     assert not batch.history_BPH[0, 1:].any()
 
 
-histories = st.lists(st.tuples(st.integers(1, 10**6), st.floats(0, 1e6), st.integers(0, 10**6)), min_size=1, max_size=20)
+histories = st.lists(
+    st.tuples(st.integers(1, 10**6), st.floats(0, 1e6), st.integers(0, 10**6)), min_size=1, max_size=20
+)
 
 
 @given(histories)

@@ -20,8 +20,15 @@ def head_and_batch(inputs: Inputs, frame: pd.DataFrame, outputs: int, width: int
 
 
 def history(ids: list[list[int]], count: list[list[float]]) -> pd.DataFrame:
-    return pd.DataFrame({"h_ids": ids, "h_count": count, "h_decayed": count, "h_gap": [[1.0] * len(c) for c in count],
-                         "x": np.arange(len(ids), dtype=float)})
+    return pd.DataFrame(
+        {
+            "h_ids": ids,
+            "h_count": count,
+            "h_decayed": count,
+            "h_gap": [[1.0] * len(c) for c in count],
+            "x": np.arange(len(ids), dtype=float),
+        }
+    )
 
 
 count_tables = st.lists(st.lists(st.integers(0, 30), min_size=5, max_size=5), min_size=1, max_size=4)
@@ -49,7 +56,12 @@ def test_the_history_alone_is_enough_input_and_can_be_learned_from():
     loss = torch.nn.functional.cross_entropy(head(batch, None), torch.tensor([2, 2, 2]))
     loss.backward()
     moved = {name for name, p in head.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
-    assert {"history.per_label.weight", "history.log_popularity", "history.smoothing", "history.shared.4.weight"} <= moved
+    assert {
+        "history.per_label.weight",
+        "history.log_popularity",
+        "history.smoothing",
+        "history.shared.4.weight",
+    } <= moved
 
 
 def test_a_label_never_seen_gets_no_history():
@@ -80,9 +92,17 @@ def test_a_plain_head_starts_around_its_base_outputs():
 
 @pytest.mark.parametrize(
     "inputs",
-    [Inputs(text="t"), Inputs(numeric=["x"]), Inputs(categorical=["c"]), Inputs(text="t", numeric=["x"]),
-     Inputs(numeric=["x"], categorical=["c", "d"]), Inputs(text="t", label_history="h"), Inputs(label_history="h"),
-     Inputs(text="t", baseline="x"), Inputs(text="t", numeric=["x"], categorical=["c"], label_history="h", baseline="x")],
+    [
+        Inputs(text="t"),
+        Inputs(numeric=["x"]),
+        Inputs(categorical=["c"]),
+        Inputs(text="t", numeric=["x"]),
+        Inputs(numeric=["x"], categorical=["c", "d"]),
+        Inputs(text="t", label_history="h"),
+        Inputs(label_history="h"),
+        Inputs(text="t", baseline="x"),
+        Inputs(text="t", numeric=["x"], categorical=["c"], label_history="h", baseline="x"),
+    ],
     ids=lambda inputs: "+".join(inputs.model_dump(exclude_defaults=True)),
 )
 def test_every_combination_of_inputs_gives_outputs_with_gradients(inputs):

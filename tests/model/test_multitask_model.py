@@ -42,7 +42,10 @@ def test_scores_follow_their_rows(predictor, tables, task):
     frame = tables[task].head(30)
     order = np.random.default_rng(0).permutation(30)
     np.testing.assert_allclose(
-        predictor.scores(task, frame.iloc[order], batch_size=8), predictor.scores(task, frame)[order], rtol=1e-5, atol=1e-5
+        predictor.scores(task, frame.iloc[order], batch_size=8),
+        predictor.scores(task, frame)[order],
+        rtol=1e-5,
+        atol=1e-5,
     )
 
 

@@ -38,7 +38,9 @@ def test_the_best_constant_is_the_empirical_quantile(values):
             outputs_BO[:, column] = candidate
             costs.append(float(COUNT.loss(outputs_BO, target).double().sum()))
         best = min(costs)
-        minimisers = [float(c.expm1()) for c, cost in zip(candidates, costs, strict=True) if cost <= best + 1e-4 * (1 + abs(best))]
+        minimisers = [
+            float(c.expm1()) for c, cost in zip(candidates, costs, strict=True) if cost <= best + 1e-4 * (1 + abs(best))
+        ]
         lower, upper = (np.quantile(values, level, method=m) for m in ("inverted_cdf", "higher"))
         assert min(minimisers) <= upper + 1e-2
         assert max(minimisers) >= lower - 1e-2

@@ -94,7 +94,9 @@ def test_extreme_outputs_cost_much_but_not_infinity(name):
         assert torch.isfinite(KINDS[name].activate(signed)).all()
 
 
-@pytest.mark.parametrize(("name", "label", "shown"), [(name, *case) for name, cases in FOREIGN.items() for case in cases])
+@pytest.mark.parametrize(
+    ("name", "label", "shown"), [(name, *case) for name, cases in FOREIGN.items() for case in cases]
+)
 def test_a_foreign_label_is_named_with_task_and_count(name, label, shown):
     good = COLUMNS[name].head(3).tolist()
     column = pd.Series([*good, label, label], index=list("vwxyz"), dtype=object)
@@ -120,9 +122,12 @@ def test_answers_are_one_per_row_and_json_ready(name, seed, top):
     prediction, score = kind.summary(scores_BO, LABELS)
     assert len(answers) == len(prediction) == len(score) == 5
     for answer, row in zip(answers, scores_BO, strict=True):
-        numbers = {"binary": lambda a: [a["score"]], "count": lambda a: [a["q50"], a["q90"]],
-                   "multiclass": lambda a: list(a["scores"].values()),
-                   "multilabel": lambda a: [item["score"] for item in a["items"]]}[name](answer)
+        numbers = {
+            "binary": lambda a: [a["score"]],
+            "count": lambda a: [a["q50"], a["q90"]],
+            "multiclass": lambda a: list(a["scores"].values()),
+            "multilabel": lambda a: [item["score"] for item in a["items"]],
+        }[name](answer)
         assert all(type(number) is float for number in numbers)
         ordered = sorted(numbers, reverse=name != "count")
         assert numbers == ordered
@@ -133,7 +138,11 @@ def test_answers_are_one_per_row_and_json_ready(name, seed, top):
 def test_ranking_and_summary_name_the_same_label():
     scores_BO = np.array([[0.1, 0.6, 0.3, 0.0], [0.25, 0.25, 0.25, 0.25]], np.float32)
     multiclass = KINDS["multiclass"].decode(scores_BO, LABELS, 2)
-    assert multiclass[0] == {"label": "b", "score": pytest.approx(0.6), "scores": {"b": pytest.approx(0.6), "c": pytest.approx(0.3)}}
+    assert multiclass[0] == {
+        "label": "b",
+        "score": pytest.approx(0.6),
+        "scores": {"b": pytest.approx(0.6), "c": pytest.approx(0.3)},
+    }
     items = KINDS["multilabel"].decode(scores_BO, LABELS, 3)
     assert [[item["label"] for item in answer["items"]] for answer in items] == [["b", "c", "a"], ["a", "b", "c"]]
     for name in ("multiclass", "multilabel"):

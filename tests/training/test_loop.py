@@ -79,10 +79,26 @@ def test_the_same_seed_gives_the_same_bits(examples, encoder, tmp_path):
 
 
 def test_training_stops_when_validation_no_longer_improves(examples, encoder, tmp_path):
-    suite = tiny_suite("mood", max_steps=60, evaluate_every=1, patience=2, learning_rate=1e-12, head_learning_rate=1e-12)
+    suite = tiny_suite(
+        "mood", max_steps=60, evaluate_every=1, patience=2, learning_rate=1e-12, head_learning_rate=1e-12
+    )
     _, log = train_suite(examples, encoder, suite, tmp_path / "out")
     assert log.stopped_early
     assert (log.best_step, len(log.loss)) == (1, 3)
+
+
+def test_the_best_step_is_kept_when_later_ones_are_worse(encoder, tmp_path):
+    frame = tiny_tables()["reply"]
+    frame["label"] = frame["label"].where(frame.split == "train", 1 - frame["label"])  # the better, the worse
+    folder = write_tiny_examples(tmp_path / "contrary", {"reply": frame})
+    suite = tiny_suite("reply", max_steps=12, evaluate_every=1, patience=99)
+    _, log = train_suite(folder, encoder, suite, tmp_path / "out")
+    by_step = {row["step"]: row["reply"] for row in log.validation}
+    val = frame[frame.split == "val"]
+    scores = Predictor.load(tmp_path / "out").scores("reply", val)[:, 0]
+    loss = -np.mean(np.log2(np.where(val.label == 1, scores, 1 - scores)))
+    assert loss == pytest.approx(by_step[log.best_step], rel=1e-4)
+    assert by_step[12] > 1.5 * by_step[log.best_step]
 
 
 def test_an_uninformed_start_is_the_base_rate(examples, encoder, tmp_path):

@@ -14,12 +14,22 @@ TOKENIZER = fit_tokenizer(tiny_tokenizer(), 64)
 
 
 def task_data(lengths: list[int], micro_batch: int) -> TaskData:
-    task = Task.model_validate({
-        "name": "mood", "kind": "binary", "source": "mood", "inputs": {"text": "text"}, "metric": "roc_auc",
-        "floor": "majority", "cluster": "household_id", "micro_batch": micro_batch,
-    })
-    frame = pd.DataFrame({"text": ["milk " * n for n in lengths], "label": [i % 2 for i in range(len(lengths))]},
-                         index=np.arange(len(lengths)) + 100)
+    task = Task.model_validate(
+        {
+            "name": "mood",
+            "kind": "binary",
+            "source": "mood",
+            "inputs": {"text": "text"},
+            "metric": "roc_auc",
+            "floor": "majority",
+            "cluster": "household_id",
+            "micro_batch": micro_batch,
+        }
+    )
+    frame = pd.DataFrame(
+        {"text": ["milk " * n for n in lengths], "label": [i % 2 for i in range(len(lengths))]},
+        index=np.arange(len(lengths)) + 100,
+    )
     return TaskData.of(task, frame, None, Collator(task.inputs, fit_statistics(frame, task.inputs, 0), TOKENIZER))
 
 

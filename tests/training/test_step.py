@@ -40,7 +40,9 @@ def gradients(parts: dict[str, list[np.ndarray]], schedule: list[str], balance: 
 def assert_same(first, second, scale: float = 1.0) -> None:
     assert first.keys() == second.keys()
     for name in first:
-        torch.testing.assert_close(first[name] * scale, second[name], rtol=2e-4, atol=2e-6, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(
+            first[name] * scale, second[name], rtol=2e-4, atol=2e-6, msg=lambda m, n=name: f"{n}: {m}"
+        )
 
 
 @pytest.mark.parametrize("task", NAMES)
@@ -62,7 +64,9 @@ def test_tasks_count_by_their_share_of_the_schedule_and_their_weight():
     parts = {"mood": [rows["mood"]], "units": np.split(rows["units"], [5, 6])}
     _, both = gradients(parts, ["units", "mood", "units", "units"], StaticWeights({"mood": 2.0, "units": 0.5}))
     expected = {
-        name: sum(share * alone[task].get(name, torch.zeros_like(found)) for task, share in (("mood", 0.5), ("units", 0.375)))
+        name: sum(
+            share * alone[task].get(name, torch.zeros_like(found)) for task, share in (("mood", 0.5), ("units", 0.375))
+        )
         for name, found in both.items()
     }
     assert_same(expected, both)
@@ -143,5 +147,7 @@ def test_rows_are_taken_with_their_targets():
     units = data["units"]
     batch, target = units.take(np.array([5, 2, 2]))
     assert target.tolist() == TABLES["units"]["label"].iloc[[5, 2, 2]].tolist()
-    assert batch.baseline_B.expm1().tolist() == pytest.approx(TABLES["units"]["units_mean13"].iloc[[5, 2, 2]].tolist(), rel=1e-5)
+    assert batch.baseline_B.expm1().tolist() == pytest.approx(
+        TABLES["units"]["units_mean13"].iloc[[5, 2, 2]].tolist(), rel=1e-5
+    )
     assert dataclasses.is_dataclass(batch)
