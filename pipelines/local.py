@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import logging
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
@@ -133,18 +132,19 @@ def run_local(
 def _contained(tap: _Tap, scratch: str) -> Iterator[None]:
     """Send prints and logs to the tap; kfp leaks a folder per task, so give it one that is removed."""
     before_print, before_temp = builtins.print, tempfile.tempdir
+    root, handler = logging.getLogger(), logging.StreamHandler(tap)
+    before_level, before_handlers = root.level, root.handlers[:]
     tempfile.tempdir = scratch
-    warnings_logger = logging.getLogger("py.warnings")
     logging.captureWarnings(True)
-    stderr = sys.stderr
+    # kfp tells of a cache hit on the root logger, outside its own logging context.
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
     try:
         with redirect_stdout(tap):
-            handler = logging.StreamHandler(tap)
-            warnings_logger.addHandler(handler)
-            warnings_logger.propagate = False
             yield
     finally:
-        warnings_logger.removeHandler(handler)
+        root.handlers[:] = before_handlers
+        root.setLevel(before_level)
         logging.captureWarnings(False)
         # ParallelFor can leave print patched (kfp 2.17).
-        builtins.print, tempfile.tempdir, sys.stderr = before_print, before_temp, stderr
+        builtins.print, tempfile.tempdir = before_print, before_temp

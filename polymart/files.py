@@ -25,6 +25,8 @@ _STORAGE_ERRNO = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
     errno.EDQUOT: "the disk quota is used up",
+    errno.EEXIST: "a file stands where a folder is needed",
+    errno.ENOTDIR: "a file stands where a folder is needed",
     errno.EFBIG: "the file exceeds the largest size allowed",
 }
 
@@ -78,7 +80,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
         try:
             yield temporary
-            os.chmod(temporary, 0o755)
+            os.chmod(temporary, 0o755)  # noqa: S103 - mkdtemp makes 0700; other users of the machine may read a run
             if path.exists():
                 old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
                 try:

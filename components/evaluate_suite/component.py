@@ -36,6 +36,7 @@ def evaluate_suite(
     from polymart.config import Suite
     from polymart.errors import shown_to_user
     from polymart.evaluation.evaluate import evaluate_suite
+    from polymart.files import write_json
     from polymart.progress import Progress
 
     def report(task: str, done: int, total: int) -> None:
@@ -49,3 +50,4 @@ def evaluate_suite(
     result.write(Path(evaluation.path))
     for task in result.tasks:
         metrics.log_metric(f"{task.task}_{task.metric}".replace("@", "_at_"), task.score.value)
+    write_json(metrics.path, metrics.metadata)  # an artifact without a file is never found in the local cache

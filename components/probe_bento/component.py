@@ -40,3 +40,4 @@ def probe_bento(
     write_json(probe.path, result)
     for name in ("ready_s", "p50_ms", "p99_ms", "max_difference"):
         metrics.log_metric(name, result[name])
+    write_json(metrics.path, metrics.metadata)  # an artifact without a file is never found in the local cache

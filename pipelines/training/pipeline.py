@@ -52,7 +52,7 @@ def training(
     prepared = prepare_tables(suite=suite, data_version=data_version, code_version=code_version)
     configure(prepared, cpu="2", memory="8Gi", retries=2)
     tables = prepared.outputs["tables"]
-    validated = configure(validate_tables(tables=tables))
+    validated = configure(validate_tables(tables=tables, code_version=code_version))
     retrieved = retrieve_features(tables=tables, suite=suite, code_version=code_version).after(validated)
     configure(retrieved, cpu="2", memory="8Gi")
     examples = retrieved.outputs["examples"]

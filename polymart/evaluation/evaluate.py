@@ -68,7 +68,7 @@ def prediction_table(
     """Columns example_id, cluster, event_timestamp, split, label, prediction, score; what monitoring reads."""
     prediction, score = kind_of(task.kind).summary(scores_BO, labels)
     table = pd.DataFrame({"example_id": frame["example_id"].astype(str), "cluster": frame[task.cluster].astype(str)})
-    table["event_timestamp"] = frame["event_timestamp"] if "event_timestamp" in frame else pd.NaT
+    table["event_timestamp"] = frame.get("event_timestamp", pd.NaT)
     table["event_timestamp"] = table["event_timestamp"].astype("datetime64[us]")
     return table.assign(split=frame["split"], label=frame[task.label], prediction=prediction, score=score)
 

@@ -1,0 +1,102 @@
+"""The compiled training pipeline against a golden file, and what a cluster must find in it.
+
+After a wanted change: ``python tests/pipelines/test_compiling.py`` writes the golden file again; review its diff.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipelines.compiling import PIPELINES, compile_pipeline
+from polymart.errors import SettingError
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def normalised(name: str, folder: Path) -> str:
+    """The compiled YAML without the versions of kfp and Python, and without the embedded source of the components."""
+    text = compile_pipeline(name, folder / f"{name}.yaml").read_text()
+    text = re.sub(r"sdkVersion: kfp-[\d.]+", "sdkVersion: kfp-X", text)
+    documents = list(yaml.safe_load_all(text))
+    for executor in documents[0]["deploymentSpec"]["executors"].values():
+        if "container" in executor:
+            executor["container"]["command"] = ["<source of the component>"]
+    return yaml.safe_dump_all(documents, sort_keys=True)
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    path = compile_pipeline("training", tmp_path_factory.mktemp("compiled") / "training.yaml")
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_compiled_as_the_golden_file_says(name: str, tmp_path: Path) -> None:
+    assert normalised(name, tmp_path) == (GOLDEN / f"{name}.yaml").read_text()
+
+
+def test_training_asks_for_a_gpu_and_bounded_memory(training: list[dict[str, Any]]) -> None:
+    executors = training[0]["deploymentSpec"]["executors"]
+    resources = executors["exec-train-suite"]["container"]["resources"]
+    assert resources["accelerator"]["resourceType"] == "nvidia.com/gpu"
+    assert resources["accelerator"]["resourceCount"] == "1"
+    assert all("resourceMemoryLimit" in e["container"]["resources"] for e in executors.values())
+
+
+def tasks_of(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    groups = [document["root"], *document["components"].values()]
+    return {name: task for group in groups if "dag" in group for name, task in group["dag"]["tasks"].items()}
+
+
+def test_only_networked_steps_are_retried(training: list[dict[str, Any]]) -> None:
+    retried = {name for name, task in tasks_of(training[0]).items() if "retryPolicy" in task}
+    assert retried == {"prepare-tables", "register-model", "promote-release"}
+
+
+def test_every_step_is_cached_on_versions(training: list[dict[str, Any]]) -> None:
+    tasks = tasks_of(training[0])
+    prepare = tasks["prepare-tables"]
+    assert prepare["cachingOptions"]["enableCache"]
+    assert {"data_version", "code_version", "suite"} <= set(prepare["inputs"]["parameters"])
+    unversioned = {n for n, t in tasks.items() if "code_version" not in t["inputs"].get("parameters", {})}
+    assert unversioned == {name for name in tasks if name.startswith("condition")}
+
+
+def test_the_gate_is_a_condition_on_the_verdict(training: list[dict[str, Any]]) -> None:
+    conditions = [t for t in tasks_of(training[0]).values() if "triggerPolicy" in t and "condition" in t["triggerPolicy"]]
+    assert len(conditions) == 1
+    assert "'pass'" in conditions[0]["triggerPolicy"]["condition"]
+    behind = next(c for c in training[0]["components"].values() if "dag" in c)["dag"]["tasks"]
+    assert {"register-model", "package-bento", "probe-bento", "promote-release"} <= set(behind)
+
+
+def test_secrets_are_named_never_held(training: list[dict[str, Any]]) -> None:
+    executors = training[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    names = {secret["secretName"] for e in executors.values() for secret in e["secretAsEnv"]}
+    assert names == {"polymart-deploy-git", "polymart-mlflow"}
+
+
+def test_a_suite_can_become_the_default_and_an_image_replaces_the_development_one(tmp_path: Path) -> None:
+    image = "registry.example/polymart@sha256:" + "0" * 64
+    path = compile_pipeline("training", tmp_path / "t.yaml", image=image, parameters={"suite": '{"name":"x"}'})
+    document = next(yaml.safe_load_all(path.read_text()))
+    assert document["root"]["inputDefinitions"]["parameters"]["suite"]["defaultValue"] == '{"name":"x"}'
+    assert {e["container"]["image"] for e in document["deploymentSpec"]["executors"].values()} == {image}
+
+
+def test_an_unknown_pipeline_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="'serving' is unknown"):
+        compile_pipeline("serving", tmp_path / "x.yaml")
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    for pipeline in PIPELINES:
+        with tempfile.TemporaryDirectory() as scratch:
+            (GOLDEN / f"{pipeline}.yaml").write_text(normalised(pipeline, Path(scratch)))
