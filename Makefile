@@ -51,6 +51,7 @@ docs: $(READY) ## Write the generated README of each component
 
 lint: $(READY) ## Check style, types and which room imports which
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 

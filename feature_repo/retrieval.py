@@ -79,13 +79,20 @@ def retrieve(store: Path, feature_service: str, entity_rows: pd.DataFrame) -> pd
     asked[ROW_ID] = range(len(asked))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # ibis still calls a method that duckdb renamed
-        joined = feature_store.get_historical_features(
-            asked, features=[ref for view in views for ref in _references(view)], filter_by_created_timestamp=True,
-        ).to_df().sort_values(ROW_ID, ignore_index=True)
+        joined = (
+            feature_store.get_historical_features(
+                asked,
+                features=[ref for view in views for ref in _references(view)],
+                filter_by_created_timestamp=True,
+            )
+            .to_df()
+            .sort_values(ROW_ID, ignore_index=True)
+        )
     if not joined[ROW_ID].equals(asked[ROW_ID]):
         raise ValueError(f"service {feature_service}: {len(asked)} rows went into the join, {len(joined)} came back")
     features = [
-        take_rows(view, store, joined[ROW.format(view.name)]) if is_wide(view)
+        take_rows(view, store, joined[ROW.format(view.name)])
+        if is_wide(view)
         else joined[[field.name for field in view.features]]
         for view in views
     ]

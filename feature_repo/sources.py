@@ -24,11 +24,15 @@ def make_sources(tables: Path) -> dict[str, FileSource]:
     missing = [name for name in VIEW_NAMES if not (folder / f"{name}.parquet").is_file()]
     if missing:
         raise FileNotFoundError(
-            f"{folder} lacks the feature tables {', '.join(missing)}; run prepare_tables on completejourney")
+            f"{folder} lacks the feature tables {', '.join(missing)}; run prepare_tables on completejourney"
+        )
     return {
         name: FileSource(
-            name=name, path=str(folder / f"{name}.parquet"), file_format=ParquetFormat(),
-            timestamp_field="event_timestamp", created_timestamp_column="created_timestamp",
+            name=name,
+            path=str(folder / f"{name}.parquet"),
+            file_format=ParquetFormat(),
+            timestamp_field="event_timestamp",
+            created_timestamp_column="created_timestamp",
         )
         for name in VIEW_NAMES
     }

@@ -19,19 +19,68 @@ FOREVER = timedelta(0)
 ONE_WEEK = timedelta(days=7)
 
 COLUMNS: dict[str, tuple[list[Entity], timedelta, dict[str, FeastType]]] = {
-    "household_profile": ([household], FOREVER, dict.fromkeys(
-        ["num_baskets", "basket_value_mean", "basket_items_mean", "gap_days_mean", "gap_days_last", "baskets_28d",
-         "coupon_items_share", "redemptions_past", "campaigns_past"], Float64)),
-    "household_history": ([household], FOREVER, {
-        "history_text": String, "category_ids": Array(Int64), "category_count": Array(Float32),
-        "category_decayed": Array(Float32), "category_gap": Array(Float32)}),
-    "campaign": ([campaign], FOREVER, {
-        "campaign_text": String, "campaign_type": String, "duration_days": Float64, "num_coupon_products": Float64}),
-    "household_campaign": ([household, campaign], FOREVER, {
-        "coupon_product_buys": Float64, "coupon_category_share": Float64}),
-    "series_demand": ([category, store], ONE_WEEK, {"category_text": String, **dict.fromkeys(
-        ["units_lag1", "units_lag2", "units_lag3", "units_mean4", "units_mean13", "units_std13", "zero_weeks13",
-         "chain_lag1", "chain_mean4", "week_of_year_sin", "week_of_year_cos"], Float64)}),
+    "household_profile": (
+        [household],
+        FOREVER,
+        dict.fromkeys(
+            [
+                "num_baskets",
+                "basket_value_mean",
+                "basket_items_mean",
+                "gap_days_mean",
+                "gap_days_last",
+                "baskets_28d",
+                "coupon_items_share",
+                "redemptions_past",
+                "campaigns_past",
+            ],
+            Float64,
+        ),
+    ),
+    "household_history": (
+        [household],
+        FOREVER,
+        {
+            "history_text": String,
+            "category_ids": Array(Int64),
+            "category_count": Array(Float32),
+            "category_decayed": Array(Float32),
+            "category_gap": Array(Float32),
+        },
+    ),
+    "campaign": (
+        [campaign],
+        FOREVER,
+        {"campaign_text": String, "campaign_type": String, "duration_days": Float64, "num_coupon_products": Float64},
+    ),
+    "household_campaign": (
+        [household, campaign],
+        FOREVER,
+        {"coupon_product_buys": Float64, "coupon_category_share": Float64},
+    ),
+    "series_demand": (
+        [category, store],
+        ONE_WEEK,
+        {
+            "category_text": String,
+            **dict.fromkeys(
+                [
+                    "units_lag1",
+                    "units_lag2",
+                    "units_lag3",
+                    "units_mean4",
+                    "units_mean13",
+                    "units_std13",
+                    "zero_weeks13",
+                    "chain_lag1",
+                    "chain_mean4",
+                    "week_of_year_sin",
+                    "week_of_year_cos",
+                ],
+                Float64,
+            ),
+        },
+    ),
 }
 """Entities, time to live and columns of each view."""
 

@@ -46,11 +46,18 @@ def make_pointer(view: FeatureView, store: Path) -> FeatureView:
         con.execute(INDEX.format(keys=", ".join(keys), row=row, source=_quoted(source), target=_quoted(target)))
     target.with_suffix(".json").write_text(json.dumps({"source_digest": _digest(source)}))
     return FeatureView(
-        name=POINTER.format(view.name), ttl=view.ttl, online=False,
+        name=POINTER.format(view.name),
+        ttl=view.ttl,
+        online=False,
         entities=[entity for entity in ENTITIES if entity.name in view.entities],
         schema=[*(Field(name=key, dtype=Int64) for key in keys), Field(name=row, dtype=Int64)],
-        source=FileSource(name=POINTER.format(view.name), path=str(target.resolve()), file_format=ParquetFormat(),
-                          timestamp_field="event_timestamp", created_timestamp_column="created_timestamp"),
+        source=FileSource(
+            name=POINTER.format(view.name),
+            path=str(target.resolve()),
+            file_format=ParquetFormat(),
+            timestamp_field="event_timestamp",
+            created_timestamp_column="created_timestamp",
+        ),
     )
 
 

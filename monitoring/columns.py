@@ -31,8 +31,11 @@ def add_text_columns(task: Task, reference: pd.DataFrame, current: pd.DataFrame)
     column = task.inputs.text
     if column is None or column not in reference or column not in current:
         return reference, current
-    vocabulary = {word for text in reference.loc[reference["split"] == "train", column].dropna().unique()
-                  for word in str(text).lower().split()}
+    vocabulary = {
+        word
+        for text in reference.loc[reference["split"] == "train", column].dropna().unique()
+        for word in str(text).lower().split()
+    }
     reference, current = (_with_text(rows, column, vocabulary) for rows in (reference, current))
     reference.loc[reference["split"] == "train", "text_unseen_share"] = np.nan
     return reference, current

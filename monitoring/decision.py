@@ -68,16 +68,24 @@ def _judge(windows: Sequence[WindowSummary], policy: Monitoring, state: RetrainS
     newest = windows[-1]
     days = f"{newest.task}, {newest.start:%Y-%m-%d} to {newest.end:%Y-%m-%d}"
     share = newest.num_drifted / newest.num_columns if newest.num_columns else 0.0
-    drift = (f"{days}: {newest.num_drifted} of {newest.num_columns} columns drifted "
-             f"({share:.0%}; a window is bad from {policy.share_of_drifted_columns:.0%})")
-    num_bad = sum(is_bad(window, policy) for window in windows[-policy.of_windows:])
-    count = (f"{num_bad} of the last {min(len(windows), policy.of_windows)} windows bad "
-             f"(retrain from {policy.bad_windows} of {policy.of_windows})")
+    drift = (
+        f"{days}: {newest.num_drifted} of {newest.num_columns} columns drifted "
+        f"({share:.0%}; a window is bad from {policy.share_of_drifted_columns:.0%})"
+    )
+    num_bad = sum(is_bad(window, policy) for window in windows[-policy.of_windows :])
+    count = (
+        f"{num_bad} of the last {min(len(windows), policy.of_windows)} windows bad "
+        f"(retrain from {policy.bad_windows} of {policy.of_windows})"
+    )
     if newest.failures:
         return _Verdict("broken", f"{days}: data broken, stop and alert: {'; '.join(newest.failures)}", newest)
     if _needs_rollback(newest):
-        return _Verdict("rollback", f"{days}: performance {newest.performance:.4g} misses the gate {newest.gate:.4g}, "
-                                    f"the previous release's {newest.previous_performance:.4g} does not", newest)
+        return _Verdict(
+            "rollback",
+            f"{days}: performance {newest.performance:.4g} misses the gate {newest.gate:.4g}, "
+            f"the previous release's {newest.previous_performance:.4g} does not",
+            newest,
+        )
     if not newest.num_columns:
         return _Verdict("watch", f"{days}: not judged, too few rows", newest)
     if not is_bad(newest, policy):
@@ -93,13 +101,22 @@ def _by_task(history: Iterable[WindowSummary]) -> list[list[WindowSummary]]:
     ordered = sorted(history, key=lambda window: (window.task, window.start))
     for one, other in pairwise(ordered):
         if (one.task, one.start) == (other.task, other.start):
-            raise MonitoringError(f"task {one.task!r} has two windows that start at {one.start}; one is allowed",
-                                  remedy="drop the older summary of that window")
+            raise MonitoringError(
+                f"task {one.task!r} has two windows that start at {one.start}; one is allowed",
+                remedy="drop the older summary of that window",
+            )
     return [list(group) for _, group in groupby(ordered, key=lambda window: window.task)]
 
 
-def decide(history: Sequence[WindowSummary], policy: Monitoring, state: RetrainState, now: datetime, *,
-           command: str = "", rollback_command: str = ROLLBACK_COMMAND) -> Decision:
+def decide(
+    history: Sequence[WindowSummary],
+    policy: Monitoring,
+    state: RetrainState,
+    now: datetime,
+    *,
+    command: str = "",
+    rollback_command: str = ROLLBACK_COMMAND,
+) -> Decision:
     """Decide by the rules of this module.
 
     Args:
@@ -117,11 +134,21 @@ def decide(history: Sequence[WindowSummary], policy: Monitoring, state: RetrainS
     verdicts.sort(key=lambda verdict: verdict.newest.end, reverse=True)
     verdicts.sort(key=lambda verdict: -_RANK[verdict.rank])
     if not verdicts:
-        return Decision(action="keep", reasons=("no task has windows of event time, so nothing was judged",),
-                        decided_at=now, command=command)
+        return Decision(
+            action="keep",
+            reasons=("no task has windows of event time, so nothing was judged",),
+            decided_at=now,
+            command=command,
+        )
     first = verdicts[0]
     action: Action = "watch" if first.rank == "broken" else first.rank  # type: ignore[assignment]
-    return Decision(action=action, reasons=tuple(verdict.reason for verdict in verdicts), task=first.newest.task,
-                    decided_at=now, window_start=first.newest.start, window_end=first.newest.end,
-                    data_digest=first.newest.data_digest,
-                    command=rollback_command if action == "rollback" else command)
+    return Decision(
+        action=action,
+        reasons=tuple(verdict.reason for verdict in verdicts),
+        task=first.newest.task,
+        decided_at=now,
+        window_start=first.newest.start,
+        window_end=first.newest.end,
+        data_digest=first.newest.data_digest,
+        command=rollback_command if action == "rollback" else command,
+    )

@@ -22,8 +22,9 @@ MATERIAL_LOSS = 0.1
 EVIDENTLY_FOLDER = "evidently"
 
 
-def detect_drift(examples: Path, predictions: Path, suite: Suite, out: Path, *,
-                 data_origin: Mapping[str, str] | None = None) -> DriftReport:
+def detect_drift(
+    examples: Path, predictions: Path, suite: Suite, out: Path, *, data_origin: Mapping[str, str] | None = None
+) -> DriftReport:
     """Compare each task's test windows with its reference and write Evidently's page of the newest window.
 
     Args:
@@ -40,16 +41,23 @@ def detect_drift(examples: Path, predictions: Path, suite: Suite, out: Path, *,
     timed, notes = tasks_with_time(examples, predictions, suite)
     loaded = [(task, load_task(task, examples, predictions, suite)) for task in timed]
     with atomic_folder(out / EVIDENTLY_FOLDER) as folder:
-        reports = [_report_task(task, tables, suite, folder, (data_origin or {}).get(task.name, "unknown"))
-                   for task, tables in loaded]
+        reports = [
+            _report_task(task, tables, suite, folder, (data_origin or {}).get(task.name, "unknown"))
+            for task, tables in loaded
+        ]
     data_digest = digest_tree(examples, suffixes=(".parquet",))
     predictions_digest = digest_tree(predictions, suffixes=(".parquet",)) if predictions.is_dir() else ""
     inputs_digest = digest_text("\n".join([data_digest, predictions_digest, suite.digest]))
     newest = [tables.newest for _, tables in loaded if tables.newest is not None]
     return DriftReport(
-        suite=suite.name, suite_digest=suite.digest, data_digest=data_digest, inputs_digest=inputs_digest,
+        suite=suite.name,
+        suite_digest=suite.digest,
+        data_digest=data_digest,
+        inputs_digest=inputs_digest,
         newest_event=max(newest).to_pydatetime() if newest else None,
-        tasks=tuple(sorted(reports, key=_hurt, reverse=True)), notes=(*notes, *describe_left_out(examples, suite)))
+        tasks=tuple(sorted(reports, key=_hurt, reverse=True)),
+        notes=(*notes, *describe_left_out(examples, suite)),
+    )
 
 
 def _hurt(report: TaskReport) -> tuple[bool, float, float]:
@@ -62,11 +70,13 @@ def _hurt(report: TaskReport) -> tuple[bool, float, float]:
 def _windows(task: Task, tables: TaskTables, suite: Suite) -> list[Window]:
     days = suite.monitoring.window_days
     if tables.origin is None:
-        raise MonitoringError(f"task {task.name!r} has no test rows with event time and no split to place windows by",
-                              remedy="give the task a split in the suite, or rows of the test period")
+        raise MonitoringError(
+            f"task {task.name!r} has no test rows with event time and no split to place windows by",
+            remedy="give the task a split in the suite, or rows of the test period",
+        )
     until = tables.newest if tables.newest is not None else tables.origin
     windows = cut_windows(tables.examples.current, tables.origin, days, until=until)
-    return windows[-max(MAX_WINDOWS, suite.monitoring.of_windows):]
+    return windows[-max(MAX_WINDOWS, suite.monitoring.of_windows) :]
 
 
 def _report_task(task: Task, tables: TaskTables, suite: Suite, folder: Path, origin: str) -> TaskReport:
@@ -79,9 +89,17 @@ def _report_task(task: Task, tables: TaskTables, suite: Suite, folder: Path, ori
     if comparison is not None:
         save_snapshot(comparison.snapshot(reports[-1].end), folder / f"{task.name}.html", folder / f"{task.name}.json")
         html, json_file = (f"{EVIDENTLY_FOLDER}/{task.name}.{suffix}" for suffix in ("html", "json"))
-    return TaskReport(name=task.name, kind=task.kind, data_origin=origin, reference_rows=len(tables.examples.reference),
-                      windows=tuple(reports), moved=moved_columns(reports), notes=tables.notes, html=html,
-                      json_file=json_file)
+    return TaskReport(
+        name=task.name,
+        kind=task.kind,
+        data_origin=origin,
+        reference_rows=len(tables.examples.reference),
+        windows=tuple(reports),
+        moved=moved_columns(reports),
+        notes=tables.notes,
+        html=html,
+        json_file=json_file,
+    )
 
 
 def moved_columns(windows: list[WindowReport]) -> tuple[MovedColumn, ...]:

@@ -35,8 +35,10 @@ def load_state(state_file: Path | None) -> RetrainState:
     try:
         return RetrainState.model_validate(read_json(state_file))
     except ValidationError as error:
-        raise MonitoringError(f"{state_file} is not a retraining state: {error}",
-                              remedy="restore it from a backup; delete it only if no retraining is running") from error
+        raise MonitoringError(
+            f"{state_file} is not a retraining state: {error}",
+            remedy="restore it from a backup; delete it only if no retraining is running",
+        ) from error
 
 
 @contextmanager
@@ -68,9 +70,12 @@ def claim_retraining(state_file: Path, data_digest: str, at: datetime) -> bool:
         state = load_state(state_file)
         if state.in_flight or data_digest in state.retrained_digests:
             return False
-        write_json(state_file, RetrainState(
-            last_retrain_at=at, in_flight=True,
-            retrained_digests=(*state.retrained_digests, data_digest)).model_dump(mode="json"))
+        write_json(
+            state_file,
+            RetrainState(
+                last_retrain_at=at, in_flight=True, retrained_digests=(*state.retrained_digests, data_digest)
+            ).model_dump(mode="json"),
+        )
         return True
 
 
@@ -81,8 +86,10 @@ def finish_retraining(state_file: Path, *, succeeded: bool) -> None:
         if not state.in_flight:
             return
         digests = state.retrained_digests if succeeded else state.retrained_digests[:-1]
-        write_json(state_file, state.model_copy(
-            update={"in_flight": False, "retrained_digests": digests}).model_dump(mode="json"))
+        write_json(
+            state_file,
+            state.model_copy(update={"in_flight": False, "retrained_digests": digests}).model_dump(mode="json"),
+        )
 
 
 def _key(inputs_digest: str, decision: Decision) -> tuple[str, str, str]:

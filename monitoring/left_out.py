@@ -19,8 +19,10 @@ def tasks_with_time(examples: Path, predictions: Path, suite: Suite) -> tuple[li
         MonitoringError: the folder holds no example table at all.
     """
     if not any(examples.glob("*.parquet")):
-        raise MonitoringError(f"{examples} must hold one <task>.parquet per task, found none",
-                              remedy="give the examples folder that the retrieve_features step wrote")
+        raise MonitoringError(
+            f"{examples} must hold one <task>.parquet per task, found none",
+            remedy="give the examples folder that the retrieve_features step wrote",
+        )
     timed, notes = [], []
     for task in suite.tasks:
         path = examples / f"{task.name}.parquet"

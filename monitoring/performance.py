@@ -9,8 +9,12 @@ from sklearn.metrics import mean_absolute_error, roc_auc_score
 from monitoring.schema import Performance
 from polymart.config import Kind
 
-METRICS: dict[str, tuple[str, bool]] = {"binary": ("roc_auc", True), "count": ("mean_absolute_error", False),
-                                        "multiclass": ("accuracy", True), "multilabel": ("top_label_hit", True)}
+METRICS: dict[str, tuple[str, bool]] = {
+    "binary": ("roc_auc", True),
+    "count": ("mean_absolute_error", False),
+    "multiclass": ("accuracy", True),
+    "multilabel": ("top_label_hit", True),
+}
 """Metric and whether higher is better, by kind of task."""
 
 
@@ -48,5 +52,10 @@ def compare(kind: Kind, reference: pd.DataFrame, current: pd.DataFrame) -> Perfo
     if value is None:
         return None
     metric, higher = METRICS[kind]
-    return Performance(metric=metric, rows=len(current.dropna(subset=["label"])), value=value,
-                       reference=score_rows(kind, reference), higher_is_better=higher)
+    return Performance(
+        metric=metric,
+        rows=len(current.dropna(subset=["label"])),
+        value=value,
+        reference=score_rows(kind, reference),
+        higher_is_better=higher,
+    )

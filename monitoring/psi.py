@@ -73,16 +73,19 @@ def psi_values(reference: pd.DataFrame, current: pd.DataFrame, thresholds: dict[
     from evidently.legacy.calculations.stattests import psi_stat_test
     from evidently.legacy.core import ColumnType
 
-    results = {name: psi_stat_test(reference[name].dropna(), current[name].dropna(), ColumnType.Categorical, bound)
-               for name, bound in thresholds.items()}
+    results = {
+        name: psi_stat_test(reference[name].dropna(), current[name].dropna(), ColumnType.Categorical, bound)
+        for name, bound in thresholds.items()
+    }
     return {name: max(0.0, round(float(result.drift_score), 6)) for name, result in results.items()}
 
 
 def save_snapshot(snapshot: Any, html: Path, json_file: Path) -> None:
     """Write Evidently's page and JSON. The page's random names are numbered, so equal data give equal bytes."""
     numbers: dict[str, int] = {}
-    page = _RANDOM_NAME.sub(lambda name: f"name_{numbers.setdefault(name[0], len(numbers))}",
-                            snapshot.get_html_str(as_iframe=False))
+    page = _RANDOM_NAME.sub(
+        lambda name: f"name_{numbers.setdefault(name[0], len(numbers))}", snapshot.get_html_str(as_iframe=False)
+    )
     for path, text in ((html, page), (json_file, snapshot.json())):
         with atomic_path(path) as temporary:
             temporary.write_text(text)

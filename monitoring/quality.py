@@ -25,12 +25,19 @@ def check_rows(num_rows: int, *, empty_is_usual: bool) -> list[QualityFinding]:
     """An empty window is broken, unless the reference has empty windows of this length too."""
     if num_rows:
         return []
-    return [_finding("", "rows", "no rows" + (", as in some reference windows" if empty_is_usual else ""),
-                     failed=not empty_is_usual)]
+    return [
+        _finding(
+            "",
+            "rows",
+            "no rows" + (", as in some reference windows" if empty_is_usual else ""),
+            failed=not empty_is_usual,
+        )
+    ]
 
 
-def check_column(name: str, kind: ColumnKind, reference: pd.Series, current: pd.Series, *,
-                 ranged: bool) -> list[QualityFinding]:
+def check_column(
+    name: str, kind: ColumnKind, reference: pd.Series, current: pd.Series, *, ranged: bool
+) -> list[QualityFinding]:
     """Findings of one column.
 
     Args:
@@ -44,8 +51,9 @@ def check_column(name: str, kind: ColumnKind, reference: pd.Series, current: pd.
     if missing == 1 and usual < 1:
         return [_finding(name, "all missing", "all values missing")]
     if missing - usual > MAX_MISSING_RISE:
-        return [_finding(name, "missing", f"{missing:.0%} missing, was {usual:.0%} "
-                                          f"(allowed rise {MAX_MISSING_RISE:.0%})")]
+        return [
+            _finding(name, "missing", f"{missing:.0%} missing, was {usual:.0%} (allowed rise {MAX_MISSING_RISE:.0%})")
+        ]
     values, known = current.dropna(), reference.dropna()
     if values.empty or known.empty:
         return []
@@ -60,8 +68,14 @@ def _check_categories(name: str, known: pd.Series, values: pd.Series) -> list[Qu
         return []
     share = len(unseen) / len(values)
     names = ", ".join(repr(value[:40]) for value in sorted(unseen.unique())[:3])
-    return [_finding(name, "unseen categories", f"{share:.0%} of rows have unseen categories ({names})",
-                     failed=share > MAX_UNSEEN)]
+    return [
+        _finding(
+            name,
+            "unseen categories",
+            f"{share:.0%} of rows have unseen categories ({names})",
+            failed=share > MAX_UNSEEN,
+        )
+    ]
 
 
 def _check_range(name: str, known: pd.Series, values: pd.Series) -> list[QualityFinding]:
@@ -71,5 +85,11 @@ def _check_range(name: str, known: pd.Series, values: pd.Series) -> list[Quality
     scale = sizes / usual  # nan where one side is all zeros: compares as False below
     if share <= MAX_OUTSIDE and not (scale > MAX_SCALE or scale < 1 / MAX_SCALE):
         return []
-    return [_finding(name, "range", f"unit changed? {share:.0%} of values lie beyond the reference's "
-                                    f"{known.min():.4g} to {known.max():.4g}, the median size is x{scale:.3g}")]
+    return [
+        _finding(
+            name,
+            "range",
+            f"unit changed? {share:.0%} of values lie beyond the reference's "
+            f"{known.min():.4g} to {known.max():.4g}, the median size is x{scale:.3g}",
+        )
+    ]

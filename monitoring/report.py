@@ -43,13 +43,26 @@ def render_html(report: DriftReport) -> str:
     Args:
         report: with its decision.
     """
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     assert report.decision is not None
     broken = [(task.name, message) for task in report.tasks for message in task.newest.failures]
     return environment.get_template("report.html.j2").render(
-        report=report, decision=report.decision, headline=HEADLINES[report.decision.action], moved=_moved(report),
-        max_moved=MAX_MOVED, broken=broken, cells=_cells, heat=heat, rollback_command=ROLLBACK_COMMAND)
+        report=report,
+        decision=report.decision,
+        headline=HEADLINES[report.decision.action],
+        moved=_moved(report),
+        max_moved=MAX_MOVED,
+        broken=broken,
+        cells=_cells,
+        heat=heat,
+        rollback_command=ROLLBACK_COMMAND,
+    )
 
 
 def write_report(report: DriftReport, out: Path) -> None:

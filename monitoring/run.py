@@ -35,19 +35,33 @@ def summarise(task: TaskReport, data_digest: str, gate: ReleaseGate | None = Non
     """A task's windows as `decide` reads them; the gate concerns the newest only."""
     return [
         WindowSummary(
-            task=task.name, start=window.start, end=window.end, num_columns=len(window.judged),
-            num_drifted=len(window.drifted), failures=window.failures, data_digest=data_digest,
+            task=task.name,
+            start=window.start,
+            end=window.end,
+            num_columns=len(window.judged),
+            num_drifted=len(window.drifted),
+            failures=window.failures,
+            data_digest=data_digest,
             performance=window.performance.value if window.performance else None,
             higher_is_better=window.performance.higher_is_better if window.performance else True,
             gate=gate.gate if gate and window is task.newest else None,
-            previous_performance=gate.previous_performance if gate and window is task.newest else None)
+            previous_performance=gate.previous_performance if gate and window is task.newest else None,
+        )
         for window in task.windows
     ]
 
 
-def run_monitoring(examples: Path, predictions: Path, suite: Suite, out: Path, data_origin: Mapping[str, str],
-                   submit_command: str, state_file: Path | None = None, *,
-                   gates: Mapping[str, ReleaseGate] | None = None) -> Decision:
+def run_monitoring(
+    examples: Path,
+    predictions: Path,
+    suite: Suite,
+    out: Path,
+    data_origin: Mapping[str, str],
+    submit_command: str,
+    state_file: Path | None = None,
+    *,
+    gates: Mapping[str, ReleaseGate] | None = None,
+) -> Decision:
     """Compare, decide, report. A second pass over the same inputs writes the same bytes and repeats the decision.
 
     Args:
@@ -77,8 +91,10 @@ def run_monitoring(examples: Path, predictions: Path, suite: Suite, out: Path, d
     return decision
 
 
-def _decide(report: DriftReport, suite: Suite, state_file: Path | None, command: str,
-            gates: Mapping[str, ReleaseGate]) -> Decision:
-    history = [summary for task in report.tasks
-               for summary in summarise(task, report.data_digest, gates.get(task.name))]
+def _decide(
+    report: DriftReport, suite: Suite, state_file: Path | None, command: str, gates: Mapping[str, ReleaseGate]
+) -> Decision:
+    history = [
+        summary for task in report.tasks for summary in summarise(task, report.data_digest, gates.get(task.name))
+    ]
     return decide(history, suite.monitoring, load_state(state_file), report.newest_event or _NO_EVENTS, command=command)

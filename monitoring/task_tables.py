@@ -61,21 +61,26 @@ class TaskTables:
     @cached_property
     def reference(self) -> dict[str, pd.Series]:
         """Cleaned reference values of every watched column that the example table has."""
-        return {name: clean(self.side(name)[name], kind) for name, kind in self.kinds.items()
-                if name in self.side(name)}
+        return {
+            name: clean(self.side(name)[name], kind) for name, kind in self.kinds.items() if name in self.side(name)
+        }
 
     @cached_property
     def buckets(self) -> dict[str, Buckets]:
         """Buckets of every column with a known reference value."""
-        return {name: Buckets.fit(values, self.kinds[name]) for name, values in self.reference.items()
-                if values.notna().any()}
+        return {
+            name: Buckets.fit(values, self.kinds[name])
+            for name, values in self.reference.items()
+            if values.notna().any()
+        }
 
     @cached_property
     def bucketed(self) -> pd.DataFrame:
         """Reference as bucket names. Inputs and scores come from different rows, so columns are padded to one
         length; each is compared by itself."""
-        return pd.DataFrame({name: self.buckets[name].assign(self.reference[name]).reset_index(drop=True)
-                             for name in self.buckets})
+        return pd.DataFrame(
+            {name: self.buckets[name].assign(self.reference[name]).reset_index(drop=True) for name in self.buckets}
+        )
 
     @cached_property
     def correlations(self) -> dict[str, float]:
@@ -87,8 +92,9 @@ class TaskTables:
         if "event_timestamp" not in rows:
             return 0.0
         known = self.reference[name].notna() & rows["event_timestamp"].notna()
-        return intraclass_correlation(self.buckets[name].assign(self.reference[name][known]),
-                                      rows.loc[known, "event_timestamp"])
+        return intraclass_correlation(
+            self.buckets[name].assign(self.reference[name][known]), rows.loc[known, "event_timestamp"]
+        )
 
     @cached_property
     def reference_observations(self) -> dict[str, int]:

@@ -54,10 +54,13 @@ def read_table(path: Path, required: list[str], optional: list[str]) -> pd.DataF
             wanted = dict.fromkeys([*required, *(name for name in optional if name in names)])
             return pd.read_parquet(path, columns=list(wanted))
     except (OSError, pa.ArrowException) as error:
-        raise MonitoringError(f"{path} cannot be read as a parquet table: {error}",
-                              remedy="run the step that writes it again") from error
-    raise MonitoringError(f"{path} must have the columns {', '.join(required)}; found none called {', '.join(missing)}",
-                          remedy="run the step that writes this table again with the present version of polymart")
+        raise MonitoringError(
+            f"{path} cannot be read as a parquet table: {error}", remedy="run the step that writes it again"
+        ) from error
+    raise MonitoringError(
+        f"{path} must have the columns {', '.join(required)}; found none called {', '.join(missing)}",
+        remedy="run the step that writes this table again with the present version of polymart",
+    )
 
 
 def has_event_time(table: pd.DataFrame) -> bool:
@@ -78,8 +81,10 @@ def split_sides(table: pd.DataFrame, name: str, reference_splits: tuple[str, ...
     """
     times = table["event_timestamp"] if "event_timestamp" in table else pd.Series(pd.NaT, index=table.index)
     if times.notna().any() and not pd.api.types.is_datetime64_dtype(times):
-        raise MonitoringError(f"{name}: event_timestamp must be a timestamp in naive UTC, found {times.dtype}",
-                              remedy="write it as a timestamp without time zone, in UTC")
+        raise MonitoringError(
+            f"{name}: event_timestamp must be a timestamp in naive UTC, found {times.dtype}",
+            remedy="write it as a timestamp without time zone, in UTC",
+        )
     current = table[table["split"] == "test"].assign(event_timestamp=pd.to_datetime(times))
     dated = current[current["event_timestamp"].notna()]
     return Sides(table[table["split"].isin(reference_splits)], dated, len(current) - len(dated))

@@ -21,8 +21,9 @@ MIN_OBSERVATIONS = 30
 """A column with fewer independent observations in a window, or in the reference, is not judged."""
 
 
-def compare_window(task: Task, tables: TaskTables, window: Window,
-                   suite: Suite) -> tuple[WindowReport, Comparison | None]:
+def compare_window(
+    task: Task, tables: TaskTables, window: Window, suite: Suite
+) -> tuple[WindowReport, Comparison | None]:
     """Compare one window with the reference.
 
     Returns:
@@ -31,8 +32,9 @@ def compare_window(task: Task, tables: TaskTables, window: Window,
     policy = suite.monitoring
     rows = sample_rows(window.rows, policy.max_rows, suite.seed)
     predicted = _within(tables.predictions.current, window)
-    sources = {name: sample_rows(predicted, policy.max_rows, suite.seed) if name == "score" else rows
-               for name in tables.kinds}
+    sources = {
+        name: sample_rows(predicted, policy.max_rows, suite.seed) if name == "score" else rows for name in tables.kinds
+    }
     findings = check_rows(len(rows), empty_is_usual=tables.empty_is_usual(policy.window_days))
     columns: dict[str, ColumnDrift] = {}
     values: dict[str, pd.Series] = {}
@@ -41,9 +43,14 @@ def compare_window(task: Task, tables: TaskTables, window: Window,
         columns[name] = column
         findings += found
     comparison = _measure(tables, columns, values)
-    report = WindowReport(start=window.start.to_pydatetime(), end=window.end.to_pydatetime(), rows=len(window.rows),
-                          columns=tuple(columns.values()), quality=tuple(findings),
-                          performance=compare(task.kind, tables.predictions.reference, predicted))
+    report = WindowReport(
+        start=window.start.to_pydatetime(),
+        end=window.end.to_pydatetime(),
+        rows=len(window.rows),
+        columns=tuple(columns.values()),
+        quality=tuple(findings),
+        performance=compare(task.kind, tables.predictions.reference, predicted),
+    )
     return report, comparison
 
 
@@ -52,14 +59,17 @@ def _within(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
     return rows[(times >= window.start) & (times < window.end)]
 
 
-def _prepare(tables: TaskTables, name: str, rows: pd.DataFrame,
-             values: dict[str, pd.Series]) -> tuple[ColumnDrift, list[QualityFinding]]:
+def _prepare(
+    tables: TaskTables, name: str, rows: pd.DataFrame, values: dict[str, pd.Series]
+) -> tuple[ColumnDrift, list[QualityFinding]]:
     """Check one column and, if it can be judged, put its cleaned values into ``values``."""
     kind = tables.kinds[name]
     if name not in rows or name not in tables.reference:
         message = f"{name}: the column is absent from the table"
-        return (ColumnDrift(name=name, kind=kind, note="absent"),
-                [QualityFinding(column=name, rule="absent", failed=True, message=message)])
+        return (
+            ColumnDrift(name=name, kind=kind, note="absent"),
+            [QualityFinding(column=name, rule="absent", failed=True, message=message)],
+        )
     cleaned, reference = clean(rows[name], kind), tables.reference[name]
     current_n, reference_n = tables.observations(rows, name, cleaned), tables.reference_observations[name]
     varies = reference_n >= MIN_OBSERVATIONS and current_n >= MIN_OBSERVATIONS
@@ -67,8 +77,10 @@ def _prepare(tables: TaskTables, name: str, rows: pd.DataFrame,
     if any(finding.failed for finding in findings):
         return ColumnDrift(name=name, kind=kind, note="broken, see quality"), findings
     if not varies or name not in tables.buckets:
-        note = (f"{current_n} independent observations in the window, {reference_n} in the reference; "
-                f"{MIN_OBSERVATIONS} are needed")
+        note = (
+            f"{current_n} independent observations in the window, {reference_n} in the reference; "
+            f"{MIN_OBSERVATIONS} are needed"
+        )
         return ColumnDrift(name=name, kind=kind, note=note), findings
     values[name] = cleaned
     bound = psi_threshold(tables.buckets[name].num_buckets, reference_n, current_n)
@@ -92,8 +104,9 @@ def _measure(tables: TaskTables, columns: dict[str, ColumnDrift], values: dict[s
     """Fill in the PSI of every column in ``values``; None where there is none."""
     if not values:
         return None
-    current = pd.DataFrame({name: tables.buckets[name].assign(series).reset_index(drop=True)
-                            for name, series in values.items()})
+    current = pd.DataFrame(
+        {name: tables.buckets[name].assign(series).reset_index(drop=True) for name, series in values.items()}
+    )
     thresholds = {name: columns[name].threshold or 0.0 for name in values}
     for name, psi in psi_values(tables.bucketed, current, thresholds).items():
         columns[name] = columns[name].model_copy(update={"psi": psi})

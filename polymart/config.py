@@ -150,7 +150,7 @@ class Training(Frozen):
     max_steps: int = Field(400, ge=1)
     """Optimiser steps at most."""
     evaluate_every: int = Field(100, ge=1)
-    """Steps between validations (early stopping looks at the mean relative validation metric)."""
+    """Steps between validations (early stopping looks at the mean unit-scaled validation loss, weighted by task)."""
     patience: int = Field(3, ge=1)
     """Validations without improvement before stopping."""
     micro_batches: int = Field(4, ge=1)

@@ -43,7 +43,8 @@ class AdsRequest(Request):
 
     household_id: EntityId = Field(description="A household of the feature store.")
     campaign_ids: list[EntityId] = Field(
-        min_length=1, max_length=MAX_LIST, description="Campaigns to rank; one named twice is ranked once.")
+        min_length=1, max_length=MAX_LIST, description="Campaigns to rank; one named twice is ranked once."
+    )
 
 
 class DemandRequest(Request):

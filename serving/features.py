@@ -68,8 +68,9 @@ def _check_known(service: str, keys: dict[str, int], row: Row) -> None:
     for names, columns in _required(service):
         if all(row.get(column) is None for column in columns):
             named = " with ".join(f"{name} {keys[name]}" for name in names)
-            raise UnknownEntityError(f"the feature store knows no {named}",
-                                     remedy="use ids that occur in the shop's tables")
+            raise UnknownEntityError(
+                f"the feature store knows no {named}", remedy="use ids that occur in the shop's tables"
+            )
 
 
 @cache

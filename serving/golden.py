@@ -47,20 +47,25 @@ def golden_requests(predictor: Predictor, features: Features, examples: Path, co
     text_tasks = [task.name for task in tasks if is_text_only(task)]
     unserved = [task.name for task in tasks if task.name not in (*makers, *text_tasks)]
     if unserved:
-        raise ReleaseError(f"no endpoint serves the tasks {', '.join(unserved)}",
-                           remedy="add an endpoint in serving/service.py, or take the tasks out of the suite")
-    streams = [makers[task.name](predictor, features, _examples(examples, task.name))
-               for task in tasks if task.name in makers]
+        raise ReleaseError(
+            f"no endpoint serves the tasks {', '.join(unserved)}",
+            remedy="add an endpoint in serving/service.py, or take the tasks out of the suite",
+        )
+    streams = [
+        makers[task.name](predictor, features, _examples(examples, task.name)) for task in tasks if task.name in makers
+    ]
     streams += [_understand(predictor, _examples(examples, name), text_tasks) for name in text_tasks]
     per_stream = -(-count // len(streams))
     distinct = [list(islice(stream, per_stream)) for stream in streams]
     for task, found in zip([t.name for t in tasks if t.name in makers] + text_tasks, distinct, strict=True):
         if not found:
-            raise ReleaseError(f"no entity of task {task!r} is in the feature store",
-                               remedy="materialise the feature store of the same tables")
+            raise ReleaseError(
+                f"no entity of task {task!r} is in the feature store",
+                remedy="materialise the feature store of the same tables",
+            )
     # A small table is asked over and over: latency wants many requests more than it wants new ones.
     turns = zip(*(islice(cycle(found), per_stream) for found in distinct), strict=True)
-    return [golden for turn in turns for golden in turn][:max(count, len(streams))]
+    return [golden for turn in turns for golden in turn][: max(count, len(streams))]
 
 
 def answered_scores(endpoint: str, answer: dict[str, Any]) -> Scores:
@@ -91,8 +96,9 @@ def difference(found: dict[str, float], expected: dict[str, float]) -> float:
 def _examples(folder: Path, task: str) -> pd.DataFrame:
     path = folder / f"{task}.parquet"
     if not path.is_file():
-        raise ReleaseError(f"task {task!r} has no example table {path}",
-                           remedy="give the examples that the checkpoint was trained on")
+        raise ReleaseError(
+            f"task {task!r} has no example table {path}", remedy="give the examples that the checkpoint was trained on"
+        )
     frame = pd.read_parquet(path)
     test = frame[frame["split"] == "test"] if "split" in frame else frame
     return test if len(test) else frame

@@ -26,7 +26,8 @@ class JsonBodyGuard:
         media_type = Request(scope).headers.get("content-type", "application/json").split(";")[0].strip().lower()
         if media_type != "application/json":
             return await _refuse(415, f"content type must be application/json, found {media_type[:100]!r}")(
-                scope, receive, send)
+                scope, receive, send
+            )
         body = await _read(receive)
         if body is None:
             return await _refuse(413, f"the body must hold at most {MAX_BODY} bytes")(scope, receive, send)

@@ -114,12 +114,24 @@ def _run_build(context: Path, home: Path, version: str) -> None:
     }  # fmt: skip
     command = [sys.executable, "-m", "bentoml", "build", str(context), "--version", version]
     try:
-        done = subprocess.run(command, cwd=context, env=environment, text=True, timeout=TIMEOUT_S, check=False,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            command,
+            cwd=context,
+            env=environment,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
     except subprocess.TimeoutExpired as error:
-        raise ReleaseError(f"bentoml build did not end within {TIMEOUT_S} s",
-                           remedy="look for a hanging import") from error
+        raise ReleaseError(
+            f"bentoml build did not end within {TIMEOUT_S} s", remedy="look for a hanging import"
+        ) from error
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-TAIL:])
-        raise ReleaseError(f"bentoml build failed with status {done.returncode}:\n{tail}",
-                           remedy="correct what the last lines name and build again")
+        raise ReleaseError(
+            f"bentoml build failed with status {done.returncode}:\n{tail}",
+            remedy="correct what the last lines name and build again",
+        )

@@ -114,8 +114,10 @@ def log_from_environment() -> PredictionLog | None:
     if not folder:
         return None
     if len(key) < 16:
-        raise SettingError(f"{KEY} must hold at least 16 characters when {DIRECTORY} is set, found {len(key)}",
-                           remedy=f"give {KEY} from a secret, or unset {DIRECTORY} to switch the log off")
+        raise SettingError(
+            f"{KEY} must hold at least 16 characters when {DIRECTORY} is set, found {len(key)}",
+            remedy=f"give {KEY} from a secret, or unset {DIRECTORY} to switch the log off",
+        )
     return PredictionLog(Path(folder), key.encode())
 
 

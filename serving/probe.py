@@ -69,8 +69,9 @@ def _same_checkpoint(bento: Path, checkpoint: Path) -> None:
     try:
         found = verify_checkpoint(packaged_checkpoint(bento))
     except CheckpointError as error:
-        raise ReleaseError(f"the bento's checkpoint is broken: {error.message}",
-                           remedy="build the bento again") from error
+        raise ReleaseError(
+            f"the bento's checkpoint is broken: {error.message}", remedy="build the bento again"
+        ) from error
     if found != expected:
         raise ReleaseError(f"the bento must hold checkpoint {expected}, found {found}", remedy="build the bento again")
 
@@ -98,10 +99,13 @@ def _ask(client: httpx.Client, golden: list[Golden], digest: str) -> tuple[dict[
 def _check_parity(differences: dict[str, float]) -> None:
     wrong = {task: gap for task, gap in differences.items() if not gap <= TOLERANCE}
     if wrong:
-        named = ", ".join(f"{task} by {gap:.3g}" if math.isfinite(gap) else f"{task} in its labels"
-                          for task, gap in wrong.items())
-        raise ReleaseError(f"the server's answers may differ from the trainer's by {TOLERANCE}, found {named}",
-                           remedy="do not release; compare the bento's code and the checkpoint with the trainer's")
+        named = ", ".join(
+            f"{task} by {gap:.3g}" if math.isfinite(gap) else f"{task} in its labels" for task, gap in wrong.items()
+        )
+        raise ReleaseError(
+            f"the server's answers may differ from the trainer's by {TOLERANCE}, found {named}",
+            remedy="do not release; compare the bento's code and the checkpoint with the trainer's",
+        )
 
 
 def _check_refusals(client: httpx.Client, endpoints: set[str]) -> None:
@@ -116,8 +120,10 @@ def _check_refusals(client: httpx.Client, endpoints: set[str]) -> None:
     for endpoint, body, status in cases:
         response = client.post(f"/{endpoint}", json=body)
         if response.status_code != status or not response.json().get("error"):
-            raise ReleaseError(f"/{endpoint} with {body} must answer {status} with an error message, "
-                               f"found {response.status_code}: {response.text[:300]}")
+            raise ReleaseError(
+                f"/{endpoint} with {body} must answer {status} with an error message, "
+                f"found {response.status_code}: {response.text[:300]}"
+            )
 
 
 def _with_log(error: Exception, server: Server) -> ReleaseError:

@@ -33,8 +33,10 @@ def pinned_requirements(roots: tuple[str, ...] = ROOTS) -> list[str]:
             found = distribution(name)
         except PackageNotFoundError:
             if name in map(canonicalize_name, roots):
-                raise ReleaseError(f"package {name} must be installed to package the service, found none",
-                                   remedy="install the project with its dependencies") from None
+                raise ReleaseError(
+                    f"package {name} must be installed to package the service, found none",
+                    remedy="install the project with its dependencies",
+                ) from None
             continue  # a dependency for another platform
         # A local version such as 2.13.0+cpu names a build that no index offers under that name.
         pins[name] = found.version.partition("+")[0]

@@ -24,11 +24,13 @@ def serve_bento(bento: Path, feature_store: Path, *, host: str = "127.0.0.1", po
         ReleaseError: ``bento`` is no bento folder.
     """
     if not (bento / BENTO_YAML).is_file():
-        raise ReleaseError(f"{bento} is no bento: {BENTO_YAML} is absent",
-                           remedy="run the training pipeline, which packages one")
+        raise ReleaseError(
+            f"{bento} is no bento: {BENTO_YAML} is absent", remedy="run the training pipeline, which packages one"
+        )
     # A group of its own: Ctrl-C reaches only this process, which then stops the server once and in order.
-    process = subprocess.Popen(serve_command(bento, host, port), env=serve_environment(feature_store),
-                               start_new_session=True)
+    process = subprocess.Popen(
+        serve_command(bento, host, port), env=serve_environment(feature_store), start_new_session=True
+    )
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return process.wait()

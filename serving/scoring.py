@@ -25,7 +25,8 @@ def is_text_only(task: Task) -> bool:
     """Whether ``task`` reads one text and nothing else, so that it can share the encoder pass of other such tasks."""
     inputs = task.inputs
     return bool(inputs.text) and not (
-        task.feature_service or inputs.numeric or inputs.categorical or inputs.label_history or inputs.baseline)
+        task.feature_service or inputs.numeric or inputs.categorical or inputs.label_history or inputs.baseline
+    )
 
 
 class Scorer:

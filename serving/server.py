@@ -68,8 +68,15 @@ def running(bento: Path, feature_store: Path | None, *, timeout_s: float) -> Ite
         environment.pop("POLYMART_PREDICTION_LOG", None)
         started = time.monotonic()
         with log.open("wb") as output:
-            process = subprocess.Popen(serve_command(bento, HOST, port), cwd=scratch, env=environment, stdout=output,
-                                       stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
+            process = subprocess.Popen(
+                serve_command(bento, HOST, port),
+                cwd=scratch,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         try:
             url = f"http://{HOST}:{port}"
             _wait_until_ready(process, url, log, started + timeout_s)
@@ -100,8 +107,9 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path, dea
         time.sleep(0.1)
     ended = process.poll()
     what = "was not ready in time" if ended is None else f"ended with status {ended} before it was ready"
-    raise ReleaseError(f"the server {what}; the end of its log:\n{_tail(log)}",
-                       remedy="correct what the log names, or allow more time")
+    raise ReleaseError(
+        f"the server {what}; the end of its log:\n{_tail(log)}", remedy="correct what the log names, or allow more time"
+    )
 
 
 def free_port() -> int:

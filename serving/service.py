@@ -89,8 +89,9 @@ class PolymartService:
         started = time.perf_counter()
         items = self.scorer.recommend(request.household_id, request.top)
         stamp = self._stamp()
-        self._record(started, stamp, "next_category", items[0]["label"], items[0]["score"],
-                     household_id=request.household_id)
+        self._record(
+            started, stamp, "next_category", items[0]["label"], items[0]["score"], household_id=request.household_id
+        )
         return RecommendResponse(**stamp, household_id=request.household_id, items=items)
 
     @bentoml.api
@@ -101,8 +102,15 @@ class PolymartService:
         items = self.scorer.ads(request.household_id, request.campaign_ids)
         stamp = self._stamp()
         for item in items:
-            self._record(started, stamp, "coupon_response", item["score"], item["score"],
-                         household_id=request.household_id, campaign_id=item["campaign_id"])
+            self._record(
+                started,
+                stamp,
+                "coupon_response",
+                item["score"],
+                item["score"],
+                household_id=request.household_id,
+                campaign_id=item["campaign_id"],
+            )
         return AdsResponse(**stamp, household_id=request.household_id, items=items)
 
     @bentoml.api

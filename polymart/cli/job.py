@@ -49,8 +49,10 @@ def run_job(suite: Suite, suite_file: Path, settings: Settings, *, cache: bool =
     from pipelines.local import run_local
     from polymart.cli.steps import StepView
     from polymart.data.sources import suite_data_version
+    from polymart.evaluation.checks import check_suite
     from polymart.version import code_version
 
+    check_suite(suite)
     started, work = time.monotonic(), settings.work_dir.resolve()
     folder = work / "runs" / f"{suite.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     with storage_errors(folder):

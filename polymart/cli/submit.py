@@ -35,8 +35,10 @@ def submit(
     from pipelines.client import submit as send
     from pipelines.compiling import compile_pipeline
     from polymart.config import Settings, load_suite
+    from polymart.evaluation.checks import check_suite
 
     settings, loaded = Settings(), load_suite(suite)
+    check_suite(loaded)
     with tempfile.TemporaryDirectory(prefix="polymart-submit-") as folder:
         package = compile_pipeline(pipeline, Path(folder) / f"{pipeline}.yaml", image=image)
         arguments = fill_arguments(package, _pairs(argument or []), _known(loaded))

@@ -63,8 +63,10 @@ def mean13(task: Task, train: pd.DataFrame, test: pd.DataFrame, labels: Sequence
 
 def _forecast(test: pd.DataFrame, column: str) -> np.ndarray:
     if column not in test:
-        raise TableError(f"a floor needs the column {column!r}, found {list(test.columns)}",
-                         remedy="add it to the task's feature service, or use the floor 'majority'")
+        raise TableError(
+            f"a floor needs the column {column!r}, found {list(test.columns)}",
+            remedy="add it to the task's feature service, or use the floor 'majority'",
+        )
     values = np.nan_to_num(numeric_array(test, column)).astype(np.float32)
     return np.stack([values, values], 1)
 

@@ -28,7 +28,7 @@ def gate_suite(evaluation: Evaluation, suite: Suite) -> Verdict:
 def _floor_gate(task: TaskEvaluation, suite: Suite) -> GateResult:
     margin = suite.task(task.task).margin
     rule = (
-        f"{suite.gates.confidence:.0%} lower bound of ({task.metric} - {task.floor}) > {-margin:g} "
+        f"{suite.gates.confidence:.0%} lower bound of the gain in {task.metric} over {task.floor} > {-margin or 0:g} "
         f"on at least {suite.gates.min_examples} examples (found {task.num_examples})"
     )
     return GateResult(

@@ -97,6 +97,11 @@ def _load_task(
                 f"task {task.name!r} has no {split} rows among {len(frame)}",
                 remedy="move the split dates, or bring data of that period",
             )
+    if labels is not None and len(labels) < 2:
+        raise TrainingError(
+            f"task {task.name!r} has the label map {labels}: there is nothing to tell apart",
+            remedy="bring rows with at least two labels, or take the task out of the suite",
+        )
     statistics = fit_statistics(parts["train"], task.inputs, len(labels or ()) if task.inputs.label_history else 0)
     collate = Collator(task.inputs, statistics, tokenizer)
     state = TaskState(labels=labels, statistics=statistics, data_origin=origin)

@@ -66,7 +66,7 @@ def check_finite(losses: Mapping[str, Tensor | float], step: int) -> dict[str, f
 
 
 def build_optimizer(model: MultiTaskModel, training: Training, device: torch.device) -> torch.optim.AdamW:
-    """AdamW with one rate for the encoder and one for heads; no decay on biases, norms and embeddings of labels."""
+    """AdamW with one rate for the encoder and one for heads; no decay on biases and norms."""
     groups = []
     for module, rate in ((model.encoder, training.learning_rate), (model.heads, training.head_learning_rate)):
         parameters = [p for p in module.parameters() if p.requires_grad]

@@ -10,8 +10,21 @@ import typer.main
 
 from polymart.cli.main import build_app
 
-TOP = ("polymart", "components", "pipelines", "feature_repo", "serving", "monitoring",
-       "suites", "k8s", "tests", "bench", "docs", "requirements", ".ci")
+TOP = (
+    "polymart",
+    "components",
+    "pipelines",
+    "feature_repo",
+    "serving",
+    "monitoring",
+    "suites",
+    "k8s",
+    "tests",
+    "bench",
+    "docs",
+    "requirements",
+    ".ci",
+)
 
 
 def commands(text: str) -> list[str]:

@@ -19,8 +19,11 @@ def drawn(text: str) -> dict[str, str]:
 
 
 def test_the_drawn_tree_matches_the_classes():
-    classes = {name: cls.__bases__[0].__name__ for name, cls in inspect.getmembers(errors, inspect.isclass)
-               if cls.__module__ == errors.__name__}
+    classes = {
+        name: cls.__bases__[0].__name__
+        for name, cls in inspect.getmembers(errors, inspect.isclass)
+        if cls.__module__ == errors.__name__
+    }
     assert drawn(errors.__doc__) == classes
 
 

@@ -18,8 +18,14 @@ MLFLOW_ROOM = "polymart/tracking.py"
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
-    return subprocess.run([*command, "--no-cache", "--no-logo"], cwd=folder, capture_output=True, text=True,
-                          timeout=120, env={"PYTHONPATH": str(folder), "COLUMNS": "200"})
+    return subprocess.run(
+        [*command, "--no-cache", "--no-logo"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"PYTHONPATH": str(folder), "COLUMNS": "200"},
+    )
 
 
 def test_the_contracts_hold():

@@ -34,8 +34,11 @@ def test_the_lock_satisfies_the_project():
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    pins = {canonicalize_name(n): v for name in ("lock.txt", "torch.txt")
-            for n, v in read_pins(ROOT / "requirements" / name).items()}
+    pins = {
+        canonicalize_name(n): v
+        for name in ("lock.txt", "torch.txt")
+        for n, v in read_pins(ROOT / "requirements" / name).items()
+    }
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [Requirement(line) for line in (*project["dependencies"], *project["optional-dependencies"]["dev"])]
     found = {str(want): pins.get(canonicalize_name(want.name), "none") for want in wanted}

@@ -19,8 +19,13 @@ HELP_SECONDS = 1.0
 
 
 def polymart(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "polymart.cli.main", *args], capture_output=True, text=True,
-                          env=os.environ | {"POLYMART_DEBUG": ""} | env, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-m", "polymart.cli.main", *args],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"POLYMART_DEBUG": ""} | env,
+        timeout=60,
+    )
 
 
 def test_help_names_every_command_and_is_fast():
@@ -35,9 +40,11 @@ def test_help_names_every_command_and_is_fast():
 
 
 def test_help_loads_none_of_the_slow_libraries():
-    code = ("import sys; sys.argv[1:] = ['--help']\nfrom polymart.cli.main import main\n"
-            "try: main()\nexcept SystemExit: pass\n"
-            "print(sorted({'torch', 'kfp', 'feast', 'mlflow', 'pandas', 'bentoml', 'evidently'} & sys.modules.keys()))")
+    code = (
+        "import sys; sys.argv[1:] = ['--help']\nfrom polymart.cli.main import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'kfp', 'feast', 'mlflow', 'pandas', 'bentoml', 'evidently'} & sys.modules.keys()))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip().endswith("[]")
 
@@ -99,9 +106,11 @@ def test_an_interruption_says_that_finished_steps_are_kept(monkeypatch, capsys):
 
 
 def test_ctrl_c_in_a_real_process(tmp_path: Path):
-    code = ("import time, typer\nfrom polymart.cli import main as cli\n"
-            "app = typer.Typer()\n@app.command()\ndef wait():\n    print('ready', flush=True); time.sleep(60)\n"
-            "cli.build_app = lambda: app\ncli.main()")
+    code = (
+        "import time, typer\nfrom polymart.cli import main as cli\n"
+        "app = typer.Typer()\n@app.command()\ndef wait():\n    print('ready', flush=True); time.sleep(60)\n"
+        "cli.build_app = lambda: app\ncli.main()"
+    )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)

@@ -1,10 +1,7 @@
 """The synthetic shop, prepared once for the tests of this folder."""
 
-from pathlib import Path
 
 import pytest
-
-
 from fixtures.shop import make_shop
 
 from polymart.data.prepare import prepare_tables

@@ -24,8 +24,11 @@ def make_wheel(folder: Path, files: dict[str, str]) -> Path:
     """A wheel with just enough metadata for pip."""
     wheel = folder / WHEEL
     info = "tinyset-1.0.dist-info"
-    metadata = {"METADATA": "Metadata-Version: 2.1\nName: tinyset\nVersion: 1.0\n", "RECORD": "",
-                "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+    metadata = {
+        "METADATA": "Metadata-Version: 2.1\nName: tinyset\nVersion: 1.0\n",
+        "RECORD": "",
+        "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
     with zipfile.ZipFile(wheel, "w") as archive:
         for name, text in files.items() | {(f"{info}/{name}", text) for name, text in metadata.items()}:
             archive.writestr(name, text)
@@ -50,9 +53,16 @@ def settings(tmp_path: Path) -> Settings:
 
 def pin(monkeypatch: pytest.MonkeyPatch, wheel: Path, **changes: object) -> catalogue.Archive:
     """Make ``tinyset`` the only archive of the catalogue."""
-    entry = {"key": "tinyset", "client": "pip", "requirement": "tinyset==1.0", "filename": wheel.name,
-             "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest(), "members": ["tinyset/*.csv"],
-             "licence": "MIT", "origin": "authored"}
+    entry = {
+        "key": "tinyset",
+        "client": "pip",
+        "requirement": "tinyset==1.0",
+        "filename": wheel.name,
+        "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest(),
+        "members": ["tinyset/*.csv"],
+        "licence": "MIT",
+        "origin": "authored",
+    }
     archive = catalogue.Archive(**(entry | changes))
     monkeypatch.setattr(archives, "catalogue", lambda: {"tinyset": archive})
     monkeypatch.setattr(catalogue, "catalogue", lambda: {"tinyset": archive})

@@ -18,10 +18,15 @@ SUITE = load_suite(Path(__file__).parents[2] / "suites/quick.yaml")
 
 def join_by_pandas(tables):
     """A point-in-time join that needs no feature store."""
-    keys = {"next_category": {"household_profile": "household_id", "household_history": "household_id"},
-            "coupon_response": {"household_profile": "household_id", "campaign": "campaign_id",
-                                "household_campaign": ["household_id", "campaign_id"]},
-            "demand": {"series_demand": ["category_id", "store_id"]}}
+    keys = {
+        "next_category": {"household_profile": "household_id", "household_history": "household_id"},
+        "coupon_response": {
+            "household_profile": "household_id",
+            "campaign": "campaign_id",
+            "household_campaign": ["household_id", "campaign_id"],
+        },
+        "demand": {"series_demand": ["category_id", "store_id"]},
+    }
 
     def retrieve(service, rows):
         joined = rows.assign(order=range(len(rows))).sort_values("event_timestamp")
@@ -93,10 +98,17 @@ def test_a_join_that_loses_rows_is_stopped(tables):
         examples.finish_examples(joined.iloc[::-1], task, info, expected=rows)
 
 
-@pytest.mark.parametrize(("name", "value"), [
-    ("sentiment", "furious"), ("coupon_response", 2), ("demand", float("nan")), ("demand", -1.0),
-    ("next_category", [0, 99]), ("next_category", []),
-])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sentiment", "furious"),
+        ("coupon_response", 2),
+        ("demand", float("nan")),
+        ("demand", -1.0),
+        ("next_category", [0, 99]),
+        ("next_category", []),
+    ],
+)
 def test_a_foreign_label_names_task_count_and_examples(tables, name, value):
     task, _, joined, info = broken_examples(tables, name)
     column = joined.label.astype(object)

@@ -22,8 +22,10 @@ def folder(tmp_path_factory):
 def build(folder, log, redeemed):
     con = connect()
     shop.load_shop(con, random_log.write_raw(folder, log, redeemed), Rules())
-    made = {module.__name__: module(con).to_pandas()
-            for module in (features.household_profile, history.household_history, features.household_campaign)}
+    made = {
+        module.__name__: module(con).to_pandas()
+        for module in (features.household_profile, history.household_history, features.household_campaign)
+    }
     con.close()
     return made
 

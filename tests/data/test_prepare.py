@@ -22,8 +22,13 @@ def test_every_rule_stands_with_its_counts(tables):
     of_lines = [rule for rule in rules if rule["table"] == "transactions"]
     dropped = {rule["rule"][:20]: rule["rows_before"] - rule["rows_after"] for rule in of_lines}
     assert dropped == {
-        "exact duplicates are": 1, "a line has a product": 1, "a line's product has": 1, "fuel is left out: de": 1,
-        "a line has a positiv": 1, "a line counts at mos": 0}
+        "exact duplicates are": 1,
+        "a line has a product": 1,
+        "a line's product has": 1,
+        "fuel is left out: de": 1,
+        "a line has a positiv": 1,
+        "a line counts at mos": 0,
+    }
     capped = [rule["rows_changed"] for rule in rules if "at most 50 units" in rule["rule"]]
     assert capped == [1]
     campaigns = next(rule for rule in rules if rule["table"] == "labels/coupon_response")

@@ -25,16 +25,19 @@ def test_borders_are_new_york_midnights():
     assert border(date(2017, 11, 6)) == pd.Timestamp("2017-11-06 05:00:00"), "winter time"
 
 
-@pytest.mark.parametrize(("opens", "ends", "expected"), [
-    ("2017-09-01 03:59:59", "2017-09-01 03:59:59", "train"),  # a basket in the last second before the border
-    ("2017-09-01 04:00:00", "2017-09-01 04:00:00", "val"),  # a basket in the first second: decided before it
-    ("2017-08-01 04:00:00", "2017-09-01 03:59:59", "train"),  # a campaign that ends with the last day
-    ("2017-08-01 04:00:00", "2017-09-01 04:00:00", "purged"),
-    ("2017-09-01 04:00:00", "2017-11-06 04:59:59", "val"),
-    ("2017-09-01 04:00:00", "2017-11-06 05:00:00", "purged"),
-    ("2017-11-06 05:00:00", "2017-12-01 05:00:00", "test"),
-    ("2017-08-01 04:00:00", "2017-12-01 05:00:00", "purged"),
-])
+@pytest.mark.parametrize(
+    ("opens", "ends", "expected"),
+    [
+        ("2017-09-01 03:59:59", "2017-09-01 03:59:59", "train"),  # a basket in the last second before the border
+        ("2017-09-01 04:00:00", "2017-09-01 04:00:00", "val"),  # a basket in the first second: decided before it
+        ("2017-08-01 04:00:00", "2017-09-01 03:59:59", "train"),  # a campaign that ends with the last day
+        ("2017-08-01 04:00:00", "2017-09-01 04:00:00", "purged"),
+        ("2017-09-01 04:00:00", "2017-11-06 04:59:59", "val"),
+        ("2017-09-01 04:00:00", "2017-11-06 05:00:00", "purged"),
+        ("2017-11-06 05:00:00", "2017-12-01 05:00:00", "test"),
+        ("2017-08-01 04:00:00", "2017-12-01 05:00:00", "purged"),
+    ],
+)
 def test_units_on_the_border(opens, ends, expected):
     assert split_of(pd.Timestamp(opens), pd.Timestamp(ends)) == expected
 
@@ -60,7 +63,9 @@ def test_a_window_that_ends_before_it_opens_is_refused():
         assign_split(moment, moment, SPLIT)
 
 
-@given(st.lists(st.sampled_from(["train", "val", "test"]), min_size=1, max_size=80), st.integers(1, 40), st.integers(0, 5))
+@given(
+    st.lists(st.sampled_from(["train", "val", "test"]), min_size=1, max_size=80), st.integers(1, 40), st.integers(0, 5)
+)
 def test_limits_draw_rows_and_the_same_ones_again(splits, limit, seed):
     frame = pd.DataFrame({"split": splits, "example_id": [f"e{i}" for i in range(len(splits))]})
     limits = Limits(train=limit, val=0, test=limit)

@@ -22,15 +22,18 @@ def read(tables, name):
     return pd.read_parquet(tables / f"{name}.parquet")
 
 
-@pytest.mark.parametrize(("name", "column", "value", "rule"), [
-    ("transactions", "quantity", 51, "quantity: is <= 50"),
-    ("transactions", "local_hour", 24, "local_hour: is <= 23"),
-    ("features/household_profile", "coupon_items_share", 1.5, "coupon_items_share: is <= 1"),
-    ("features/household_profile", "num_baskets", float("nan"), "num_baskets: is never missing"),
-    ("features/series_demand", "units_mean4", float("inf"), "units_mean4: is finite"),
-    ("labels/sentiment", "label", "angry", "label: is one of negative, neutral, positive"),
-    ("labels/demand", "label_end", pd.Timestamp("2001-01-01"), "the label window ends after the decision"),
-])
+@pytest.mark.parametrize(
+    ("name", "column", "value", "rule"),
+    [
+        ("transactions", "quantity", 51, "quantity: is <= 50"),
+        ("transactions", "local_hour", 24, "local_hour: is <= 23"),
+        ("features/household_profile", "coupon_items_share", 1.5, "coupon_items_share: is <= 1"),
+        ("features/household_profile", "num_baskets", float("nan"), "num_baskets: is never missing"),
+        ("features/series_demand", "units_mean4", float("inf"), "units_mean4: is finite"),
+        ("labels/sentiment", "label", "angry", "label: is one of negative, neutral, positive"),
+        ("labels/demand", "label_end", pd.Timestamp("2001-01-01"), "the label window ends after the decision"),
+    ],
+)
 def test_a_broken_value_is_told_with_rule_count_and_three_rows(tables, name, column, value, rule):
     frame = read(tables, name)
     frame.loc[frame.index[10:15], column] = value

@@ -6,8 +6,13 @@ import pytest
 from feature_repo.retrieval import apply, open_store, retrieve
 from feature_repo.services import SERVICES
 
-KEYS = {"household_profile": ["household_id"], "household_history": ["household_id"], "campaign": ["campaign_id"],
-        "household_campaign": ["household_id", "campaign_id"], "series_demand": ["category_id", "store_id"]}
+KEYS = {
+    "household_profile": ["household_id"],
+    "household_history": ["household_id"],
+    "campaign": ["campaign_id"],
+    "household_campaign": ["household_id", "campaign_id"],
+    "series_demand": ["category_id", "store_id"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +47,14 @@ def brute_force(features, rows, view):
     table = pd.read_parquet(features / f"features/{view}.parquet")
     asked = rows[[*KEYS[view], "event_timestamp"]].assign(row=range(len(rows)))
     pairs = asked.merge(table, on=KEYS[view], suffixes=("_asked", ""))
-    known = pairs[(pairs.event_timestamp <= pairs.event_timestamp_asked)
-                  & (pairs.created_timestamp <= pairs.event_timestamp_asked)]
+    known = pairs[
+        (pairs.event_timestamp <= pairs.event_timestamp_asked)
+        & (pairs.created_timestamp <= pairs.event_timestamp_asked)
+    ]
     newest = known.sort_values(["event_timestamp", "created_timestamp"]).groupby("row").tail(1).set_index("row")
     return newest.reindex(range(len(rows))).drop(
-        columns=[*KEYS[view], "event_timestamp", "created_timestamp", "event_timestamp_asked"])
+        columns=[*KEYS[view], "event_timestamp", "created_timestamp", "event_timestamp_asked"]
+    )
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -69,9 +77,16 @@ def test_feast_equals_a_plain_point_in_time_join(corrected, tables, store, servi
 def test_the_pointer_join_equals_feasts_own_join_of_lists(tables, store):
     rows = pd.read_parquet(tables / "labels/next_category.parquet").drop(columns="label").head(300)
     asked = rows[["household_id", "event_timestamp"]].assign(number=range(len(rows)))
-    own = open_store(store).get_historical_features(
-        asked, features=["household_history:category_ids", "household_history:history_text"],
-        filter_by_created_timestamp=True).to_df().sort_values("number", ignore_index=True)
+    own = (
+        open_store(store)
+        .get_historical_features(
+            asked,
+            features=["household_history:category_ids", "household_history:history_text"],
+            filter_by_created_timestamp=True,
+        )
+        .to_df()
+        .sort_values("number", ignore_index=True)
+    )
     ours = retrieve(store, "next_category", rows)
     assert own.history_text.equals(ours.history_text)
     assert own.category_ids.map(list).equals(ours.category_ids.map(list))

@@ -18,8 +18,13 @@ def filled(tables, tmp_path_factory):
 
 def test_every_entity_is_counted(filled, tables):
     _, counts = filled
-    assert counts == {"campaign": 15, "household_history": 80, "household_profile": 80, "series_demand": 24,
-                      "household_campaign": len(pd.read_parquet(tables / "targets.parquet"))}
+    assert counts == {
+        "campaign": 15,
+        "household_history": 80,
+        "household_profile": 80,
+        "series_demand": 24,
+        "household_campaign": len(pd.read_parquet(tables / "targets.parquet")),
+    }
 
 
 def test_online_values_are_the_newest_rows(filled, tables):
@@ -38,7 +43,7 @@ def test_an_unknown_entity_is_none_and_a_missing_value_is_not(filled, tables):
     assert known["num_baskets"] == 75
     targets = pd.read_parquet(tables / "targets.parquet")
     never = sorted(set(range(1, 81)) - set(targets.household_id[targets.campaign_id == 2]))[0]
-    row, = online_features(filled[0], "coupon_response", [{"household_id": never, "campaign_id": 2}])
+    (row,) = online_features(filled[0], "coupon_response", [{"household_id": never, "campaign_id": 2}])
     assert row["coupon_product_buys"] is None, "the household never received this campaign"
     assert row["num_baskets"] == 75
     assert row["campaign_type"] == "Type C"
@@ -53,7 +58,7 @@ def test_a_store_answers_after_it_moved(filled, tmp_path):
 def test_an_older_moment_can_be_materialised(tables, tmp_path):
     apply(tables, tmp_path)
     materialize(tmp_path, pd.Timestamp("2017-06-01"))
-    row, = online_features(tmp_path, "next_category", [{"household_id": 5}])
+    (row,) = online_features(tmp_path, "next_category", [{"household_id": 5}])
     table = pd.read_parquet(tables / "features/household_profile.parquet")
     past = table[(table.household_id == 5) & (table.event_timestamp <= pd.Timestamp("2017-06-01"))]
     assert row["num_baskets"] == past.num_baskets.max() < 75

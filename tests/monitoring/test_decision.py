@@ -20,15 +20,25 @@ EMPTY = RetrainState()
 
 def window(index=0, drifted=0, *, columns=10, task="units", **fields):
     start = START + timedelta(days=14 * index)
-    return WindowSummary(task=task, start=start, end=start + timedelta(days=14), num_columns=columns,
-                         num_drifted=min(drifted, columns), **{"data_digest": DIGESTS[0], **fields})
+    return WindowSummary(
+        task=task,
+        start=start,
+        end=start + timedelta(days=14),
+        num_columns=columns,
+        num_drifted=min(drifted, columns),
+        **{"data_digest": DIGESTS[0], **fields},
+    )
 
 
 @st.composite
 def policies(draw):
     of_windows = draw(st.integers(1, 6))
-    return Monitoring(share_of_drifted_columns=draw(st.sampled_from([0.1, 0.3, 0.5, 1.0])), of_windows=of_windows,
-                      bad_windows=draw(st.integers(1, of_windows)), cooldown_days=draw(st.integers(0, 40)))
+    return Monitoring(
+        share_of_drifted_columns=draw(st.sampled_from([0.1, 0.3, 0.5, 1.0])),
+        of_windows=of_windows,
+        bad_windows=draw(st.integers(1, of_windows)),
+        cooldown_days=draw(st.integers(0, 40)),
+    )
 
 
 @st.composite
@@ -36,17 +46,28 @@ def histories(draw, *, tasks=1, broken=True, rollbacks=True):
     values = st.none() | st.sampled_from([0.2, 0.5, 0.8])
     none = st.none()
     return [
-        window(index, draw(st.sampled_from([0, 1, 3, 5, 10])), columns=draw(st.sampled_from([0, 10, 10, 10])),
-               task=f"task{task}",
-               failures=draw(st.sampled_from([(), (), (), ("x: all values missing",)])) if broken else (),
-               data_digest=draw(st.sampled_from(DIGESTS)), performance=draw(values if rollbacks else none),
-               previous_performance=draw(values if rollbacks else none), gate=draw(values if rollbacks else none))
-        for task in range(tasks) for index in range(draw(st.integers(1, 8)))]
+        window(
+            index,
+            draw(st.sampled_from([0, 1, 3, 5, 10])),
+            columns=draw(st.sampled_from([0, 10, 10, 10])),
+            task=f"task{task}",
+            failures=draw(st.sampled_from([(), (), (), ("x: all values missing",)])) if broken else (),
+            data_digest=draw(st.sampled_from(DIGESTS)),
+            performance=draw(values if rollbacks else none),
+            previous_performance=draw(values if rollbacks else none),
+            gate=draw(values if rollbacks else none),
+        )
+        for task in range(tasks)
+        for index in range(draw(st.integers(1, 8)))
+    ]
 
 
-STATES = st.builds(RetrainState, last_retrain_at=st.none() | st.datetimes(START, START + timedelta(days=100)),
-                   in_flight=st.booleans(),
-                   retrained_digests=st.lists(st.sampled_from(DIGESTS), unique=True).map(tuple))
+STATES = st.builds(
+    RetrainState,
+    last_retrain_at=st.none() | st.datetimes(START, START + timedelta(days=100)),
+    in_flight=st.booleans(),
+    retrained_digests=st.lists(st.sampled_from(DIGESTS), unique=True).map(tuple),
+)
 NOWS = st.datetimes(START, START + timedelta(days=140))
 
 
@@ -76,13 +97,13 @@ def test_retrain_needs_a_bad_newest_window_and_enough_bad_ones(history, policy, 
     if decision.action == "retrain":
         mine = [one for one in history if one.task == decision.task]
         assert is_bad(mine[-1], policy)
-        assert sum(is_bad(one, policy) for one in mine[-policy.of_windows:]) >= policy.bad_windows
+        assert sum(is_bad(one, policy) for one in mine[-policy.of_windows :]) >= policy.bad_windows
 
 
 @rule(histories(broken=False, rollbacks=False), policies(), NOWS)
 def test_enough_bad_windows_retrain_when_nothing_forbids_it(history, policy, now):
     bad = [is_bad(one, policy) for one in history]
-    due = bad[-1] and sum(bad[-policy.of_windows:]) >= policy.bad_windows
+    due = bad[-1] and sum(bad[-policy.of_windows :]) >= policy.bad_windows
     assert (decide(history, policy, EMPTY, now).action == "retrain") is due
 
 
@@ -138,7 +159,7 @@ def test_order_does_not_matter_and_every_decision_has_reasons(history, policy, s
 
 @rule(histories(), policies(), STATES, NOWS)
 def test_windows_older_than_the_last_n_do_not_matter(history, policy, state, now):
-    assert decide(history, policy, state, now) == decide(history[-policy.of_windows:], policy, state, now)
+    assert decide(history, policy, state, now) == decide(history[-policy.of_windows :], policy, state, now)
 
 
 def test_an_error_is_better_when_lower():

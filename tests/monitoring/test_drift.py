@@ -72,7 +72,8 @@ def test_the_evidently_files_hold_the_reports_numbers(shop, suite, tmp_path):
     (task,) = detect_drift(*shop(), suite, tmp_path / "out").tasks
     metrics = read_json(tmp_path / "out" / task.json_file)["metrics"]
     assert {metric["config"]["column"]: metric["value"] for metric in metrics} == {
-        column.name: pytest.approx(column.psi, abs=1e-6) for column in task.newest.judged}
+        column.name: pytest.approx(column.psi, abs=1e-6) for column in task.newest.judged
+    }
 
 
 def test_small_windows_rarely_drift_by_chance():
@@ -103,6 +104,7 @@ def test_a_calendar_column_is_not_judged(shop, suite, tmp_path):
 
 def test_another_campaign_is_not_drift(shop, suite, tmp_path):
     """Four rows of customers in five carry their campaign's own share; each window holds one campaign."""
+
     def change(table):
         start = pd.to_datetime(table["event_timestamp"].dt.floor("14D")).astype("datetime64[us]")
         share = pd.factorize(start)[0] * 0.618 % 1
@@ -113,11 +115,17 @@ def test_another_campaign_is_not_drift(shop, suite, tmp_path):
     assert "price" in {column.name for column in task.newest.judged}
 
 
-@pytest.mark.parametrize(("values", "times", "low", "high"), [
-    (list("ab") * 50, [1] * 50 + [2] * 50, 0, 0), (list("ab") * 50, [1, 2] * 50, 1, 1),
-    (list("ab") * 50, range(100), 0, 0), (list("ab") * 50, [1] * 100, 1, 1), (["a"] * 100, [1] * 50 + [2] * 50, 0, 0),
-    (["a"] * 40 + ["b"] * 10 + ["a"] * 10 + ["b"] * 40, [1] * 50 + [2] * 50, 0.3, 0.7),
-])
+@pytest.mark.parametrize(
+    ("values", "times", "low", "high"),
+    [
+        (list("ab") * 50, [1] * 50 + [2] * 50, 0, 0),
+        (list("ab") * 50, [1, 2] * 50, 1, 1),
+        (list("ab") * 50, range(100), 0, 0),
+        (list("ab") * 50, [1] * 100, 1, 1),
+        (["a"] * 100, [1] * 50 + [2] * 50, 0, 0),
+        (["a"] * 40 + ["b"] * 10 + ["a"] * 10 + ["b"] * 40, [1] * 50 + [2] * 50, 0.3, 0.7),
+    ],
+)
 def test_intraclass_correlation(values, times, low, high):
     rho = intraclass_correlation(pd.Series(values), pd.Series(times))
     assert low <= rho <= high

@@ -20,8 +20,15 @@ COMMAND = "polymart submit training --suite suites/quick.yaml --arguments data_v
 @pytest.fixture
 def go(shop, suite, tmp_path):
     def run(change=None, *, out="out", **options):
-        return run_monitoring(*shop(change), suite, tmp_path / out, {"units": "synthetic"}, COMMAND,
-                              tmp_path / "state" / "state.json", **options)
+        return run_monitoring(
+            *shop(change),
+            suite,
+            tmp_path / out,
+            {"units": "synthetic"},
+            COMMAND,
+            tmp_path / "state" / "state.json",
+            **options,
+        )
 
     return run
 
@@ -122,11 +129,14 @@ def test_evidently_is_imported_only_when_needed():
 
 
 def test_windows_keep_their_bounds_as_rows_arrive(shop, suite, tmp_path):
-    early = run_monitoring(*shop(lambda table: table[table["event_timestamp"] < "2024-05-20"]), suite,
-                           tmp_path / "a", {}, COMMAND)
+    early = run_monitoring(
+        *shop(lambda table: table[table["event_timestamp"] < "2024-05-20"]), suite, tmp_path / "a", {}, COMMAND
+    )
     late = run_monitoring(*shop(), suite, tmp_path / "b", {}, COMMAND)
-    starts = [[window["start"] for window in read_json(tmp_path / out / "report.json")["tasks"][0]["windows"]]
-              for out in ("a", "b")]
-    assert starts[1][:len(starts[0])] == starts[0]
+    starts = [
+        [window["start"] for window in read_json(tmp_path / out / "report.json")["tasks"][0]["windows"]]
+        for out in ("a", "b")
+    ]
+    assert starts[1][: len(starts[0])] == starts[0]
     assert early.window_start < late.window_start
     assert pd.Timestamp(starts[0][0]) == pd.Timestamp("2024-04-29")

@@ -68,7 +68,9 @@ def test_every_step_is_cached_on_versions(training: list[dict[str, Any]]) -> Non
 
 
 def test_the_gate_is_a_condition_on_the_verdict(training: list[dict[str, Any]]) -> None:
-    conditions = [t for t in tasks_of(training[0]).values() if "triggerPolicy" in t and "condition" in t["triggerPolicy"]]
+    conditions = [
+        t for t in tasks_of(training[0]).values() if "triggerPolicy" in t and "condition" in t["triggerPolicy"]
+    ]
     assert len(conditions) == 1
     assert "'pass'" in conditions[0]["triggerPolicy"]["condition"]
     behind = next(c for c in training[0]["components"].values() if "dag" in c)["dag"]["tasks"]

@@ -16,7 +16,14 @@ from polymart.cli.job import Job, run_job
 from polymart.config import Settings, Suite
 from polymart.release.promotion import current_manifest, history
 
-LEGS_BEFORE_THE_GATE = {"prepare_tables", "validate_tables", "retrieve_features", "train_suite", "evaluate_suite", "gate_suite"}
+LEGS_BEFORE_THE_GATE = {
+    "prepare_tables",
+    "validate_tables",
+    "retrieve_features",
+    "train_suite",
+    "evaluate_suite",
+    "gate_suite",
+}
 LEGS_BEHIND_THE_GATE = {"register_model", "materialize_features", "package_bento", "probe_bento", "promote_release"}
 GENEROUS = 1e6
 

@@ -1,0 +1,39 @@
+"""A suite that would fail after the training is refused before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from polymart.config import Suite, load_suite
+from polymart.errors import SuiteError
+from polymart.evaluation.checks import check_suite
+
+QUICK = load_suite(Path(__file__).parents[2] / "suites" / "quick.yaml")
+
+
+def changed(name: str, **fields: Any) -> Suite:
+    tasks = [task.model_copy(update=fields) if task.name == name else task for task in QUICK.tasks]
+    return QUICK.model_copy(update={"tasks": tasks})
+
+
+def test_the_quick_suite_is_sound() -> None:
+    check_suite(QUICK)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("demand", {"metric": "recal@10"}, "'recal@10' does not fit"),
+        ("sentiment", {"metric": "wape"}, "'wape' does not fit"),
+        ("intent", {"floor": "luck"}, "'luck' is unknown"),
+        ("intent", {"floor": "personal_frequency"}, "needs inputs.label_history"),
+        ("sentiment", {"inputs": QUICK.task("demand").inputs}, "inputs.baseline belongs to kind 'count'"),
+        ("demand", {"inputs": QUICK.task("next_category").inputs}, "inputs.label_history belongs to kind 'multilabel'"),
+    ],
+)
+def test_what_does_not_fit_is_named(name: str, fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(SuiteError, match=message):
+        check_suite(changed(name, **fields))
