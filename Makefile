@@ -44,7 +44,7 @@ demo: $(READY) ## Run the whole chain on suites/quick.yaml
 	@$(BIN)/polymart run suites/quick.yaml
 
 test: $(READY) ## Run the tests; ARGS="-k name" chooses some
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 docs: $(READY) ## Write the generated README of each component
 	@$(BIN)/python -m components.readme

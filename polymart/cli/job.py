@@ -59,7 +59,7 @@ def run_job(suite: Suite, suite_file: Path, settings: Settings, *, cache: bool =
         folder.mkdir(parents=True, exist_ok=True)
     versions = {"data_version": suite_data_version(suite, settings), "code_version": code_version()}
     root, log = work / "pipelines", folder / "run.log"
-    with StepView() as view:
+    with storage_errors(root), StepView() as view:
         outputs = run_local(
             load_pipeline("training"),
             {

@@ -53,7 +53,12 @@ def _table(job: Job) -> object:
         title=f"Suite {job.suite.name}: test months, {job.evaluation.confidence:.0%} intervals", title_justify="left"
     )
     for name in ("task", "metric", "model", "floor", "classical", "verdict", "n", "data"):
-        table.add_column(name, justify="right" if name in ("n",) else "left", no_wrap=name != "floor")
+        table.add_column(
+            name,
+            justify="right" if name == "n" else "left",
+            no_wrap=name != "floor",
+            min_width=18 if name == "floor" else None,
+        )
     outcomes = {gate.task: gate.outcome for gate in job.verdict.gates}
     for task in job.evaluation.tasks:
         outcome = outcomes.get(task.task, "inconclusive")

@@ -1,6 +1,5 @@
 """The synthetic shop, prepared once for the tests of this folder."""
 
-
 import pytest
 from fixtures.shop import make_shop
 

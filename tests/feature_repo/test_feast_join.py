@@ -23,7 +23,8 @@ def corrected(tables, tmp_path_factory):
     for name, keys in KEYS.items():
         table = pd.read_parquet(tables / f"features/{name}.parquet")
         late = table.sample(len(table) // 4, random_state=1)
-        late["created_timestamp"] += pd.to_timedelta(range(1, len(late) + 1), unit="h") % pd.Timedelta(days=20)
+        # From one hour on: an equal creation time would leave open which of two values is the newest.
+        late["created_timestamp"] += pd.to_timedelta([1 + i % 479 for i in range(len(late))], unit="h")
         change = table.columns.difference([*keys, "event_timestamp", "created_timestamp"])[0]
         late[change] = [_marked(value) for value in late[change]]
         both = pd.concat([table, late]).sample(frac=1, random_state=2)  # order on disk must not matter

@@ -6,7 +6,9 @@ Numbers measured here say nothing about the model: six steps on random weights. 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,16 @@ def test_a_shut_gate_releases_nothing(refused: Job, released: Job, settings: Set
     assert refused.release == ""
     assert "Not released" in (refused.folder / "index.html").read_text()
     assert current_manifest(settings.deployment_repository, "local").release == released.release
+
+
+def test_monitoring_the_current_release_twice_says_the_same(released: Job, settings: Settings) -> None:
+    command = [sys.executable, "-m", "polymart.cli.main", "monitor"]
+    first, second = (
+        subprocess.run(command, env=os.environ | environment(settings), capture_output=True, text=True, check=False)
+        for _ in range(2)
+    )
+    assert first.returncode == (released.action in ("retrain", "rollback")), first.stderr
+    assert first.stdout.startswith(f"{released.release}: {released.action}")
+    assert second.stdout == first.stdout
+    ledger = settings.work_dir / "monitoring" / "state" / "decisions.jsonl"
+    assert len(ledger.read_text().splitlines()) == len(set(ledger.read_text().splitlines())) > 0
