@@ -37,7 +37,9 @@ class StepView:
         self._view.stop()
 
     def __call__(self, event: Event) -> None:
-        """Take one event."""
+        """Take one event; an importer only passes on where a file lies, so it is no step to a reader."""
+        if event.step.startswith("importer"):
+            return
         if event.state == "started":
             self._started[event.step] = time.monotonic()
             self._view.begin(event.step)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polymart.cli.console import console
 
 if TYPE_CHECKING:
     from polymart.cli.job import Job
-    from polymart.evaluation.records import Score
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 
@@ -25,56 +25,54 @@ def print_summary(job: Job) -> None:
         out.print(f"\nNot released: the verdict is {job.outcome}; the gates above say why.", markup=False)
     if job.action:
         out.print(f"Monitoring decided: {job.action}", markup=False)
-    rows: list[tuple[str, object]] = [
-        ("run page", job.folder / "index.html"),
-        ("drift report", job.drift),
-        ("log", job.folder / "run.log"),
-    ]
+    for name, value in _next(job):
+        out.print(f"  {name:<16} {value}", markup=False, soft_wrap=True)
+
+
+def _next(job: Job) -> list[tuple[str, str]]:
+    """What came out, and the commands that come next."""
+    rows = [("run page", _short(job.folder / "index.html")), ("log", _short(job.folder / "run.log"))]
+    if job.drift is not None:
+        rows.insert(1, ("drift report", _short(job.drift)))
     if job.release:
         rows.append(("serve the model", "polymart serve"))
-    rows.append(("MLflow page", f"mlflow ui --backend-store-uri {job.settings.tracking_uri}"))
+    uri = job.settings.tracking_uri
+    if uri.startswith("sqlite:///"):
+        uri = f"sqlite:///{_short(Path(uri.removeprefix('sqlite:///')))}"
+    rows.append(("MLflow page", f"mlflow ui --backend-store-uri {uri}"))
     reused = sum(state == "cached" for state in job.states.values())
-    rows.append(
-        (
-            "took",
-            f"{job.total_s:.0f} s, {reused} of {len(job.states)} steps reused, "
-            f"peak {job.peak_memory_gb:.1f} GB in one step",
-        )
+    took = (
+        f"{job.total_s:.0f} s, {reused} of {len(job.states)} steps reused, peak {job.peak_memory_gb:.1f} GB in one step"
     )
-    for name, value in rows:
-        if value is not None:
-            out.print(f"  {name:<16} {value}", markup=False, soft_wrap=True)
+    return [*rows, ("took", took)]
+
+
+def _short(path: Path) -> str:
+    """The path as a person here would type it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _table(job: Job) -> object:
+    """Two lines a task, narrow enough for 80 columns: no terminal may hide the data's origin."""
+    from rich import box
     from rich.table import Table
 
-    table = Table(
-        title=f"Suite {job.suite.name}: test months, {job.evaluation.confidence:.0%} intervals", title_justify="left"
-    )
-    for name in ("task", "metric", "model", "floor", "classical", "verdict", "n", "data"):
-        table.add_column(
-            name,
-            justify="right" if name == "n" else "left",
-            no_wrap=name != "floor",
-            min_width=18 if name == "floor" else None,
-        )
+    title = f"Suite {job.suite.name}: test months, {job.evaluation.confidence:.0%} intervals"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("task, metric", no_wrap=True)
+    table.add_column("model", no_wrap=True)
+    table.add_column("floor, classical", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("n, data", no_wrap=True)
     outcomes = {gate.task: gate.outcome for gate in job.verdict.gates}
     for task in job.evaluation.tasks:
         outcome = outcomes.get(task.task, "inconclusive")
-        arrow = "↑" if task.greater_is_better else "↓"
+        classical = f", {task.baseline_score.value:.3f}" if task.baseline_score else ""
         table.add_row(
-            task.task,
-            f"{task.metric} {arrow}",
-            _score(task.score),
-            f"{task.floor_score.value:.3f} {task.floor}",
-            f"{task.baseline_score.value:.3f}" if task.baseline_score else "",
+            f"{task.task}\n[dim]{task.metric} {'↑' if task.greater_is_better else '↓'}[/]",
+            f"{task.score.value:.3f}\n[dim]\\[{task.score.low:.3f}, {task.score.high:.3f}][/]",
+            f"{task.floor_score.value:.3f}{classical}\n[dim]{task.floor}[/]",
             f"[{COLOURS[outcome]}]{outcome}[/]",
-            f"{task.num_examples:,}",
-            task.data_origin,
+            f"{task.num_examples:,}\n[dim]{task.data_origin}[/]",
         )
     return table
-
-
-def _score(score: Score) -> str:
-    return f"{score.value:.3f} \\[{score.low:.3f}, {score.high:.3f}]"
