@@ -7,6 +7,7 @@ import shlex
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ class Job:
     evaluation: Evaluation
     verdict: Verdict
     release: str = ""
-    """Name of the release that the environment ``local`` now runs; empty if the gate stayed shut."""
+    """Name of this run's release, if the environment ``local`` runs it; empty if the gate stayed shut."""
+    replaced_by: str = ""
+    """The release that ``local`` runs instead: an unchanged run does not promote again over a later decision."""
     drift: Path | None = None
     action: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -45,8 +48,6 @@ def run_job(suite: Suite, suite_file: Path, settings: Settings, *, cache: bool =
     Raises:
         PolymartError: a step failed; the message is the step's own.
     """
-    from pipelines.compiling import load_pipeline
-    from pipelines.local import run_local
     from polymart.cli.steps import StepView
     from polymart.data.sources import suite_data_version
     from polymart.evaluation.checks import check_suite
@@ -58,47 +59,20 @@ def run_job(suite: Suite, suite_file: Path, settings: Settings, *, cache: bool =
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     versions = {"data_version": suite_data_version(suite, settings), "code_version": code_version()}
-    root, log = work / "pipelines", folder / "run.log"
-    with storage_errors(root), StepView() as view:
-        outputs = run_local(
-            load_pipeline("training"),
-            {
-                "suite": suite.to_json(),
-                **versions,
-                "tracking_uri": settings.tracking_uri,
-                "repository": settings.deployment_repository,
-                "environment": "local",
-            },
-            root=root,
-            log=log,
-            listen=view,
-            cache=cache,
-        )
-        watched: dict[str, Any] = {}
-        if monitor:
-            watched = run_local(
-                load_pipeline("monitoring"),
-                {
-                    "suite": suite.to_json(),
-                    "examples_uri": outputs["examples"].path,
-                    "predictions_uri": outputs["predictions"].path,
-                    "code_version": versions["code_version"],
-                    "submit_command": submit_command(suite_file),
-                },
-                root=root,
-                log=log,
-                listen=view,
-                cache=cache,
-            )
+    with storage_errors(work), StepView() as view:
+        runner = partial(_run, root=work / "pipelines", log=folder / "run.log", listen=view, cache=cache)
+        outputs = runner("training", _training_arguments(suite, settings, versions))
+        watched = runner("monitoring", _monitoring_arguments(suite, suite_file, outputs, versions)) if monitor else {}
+    evaluation = Evaluation.read(Path(outputs["evaluation"].path))
     job = Job(
         suite=suite,
         suite_file=suite_file,
         settings=settings,
         folder=folder,
         outcome=str(outputs["outcome"]),
-        evaluation=Evaluation.read(Path(outputs["evaluation"].path)),
+        evaluation=evaluation,
         verdict=Verdict.read(Path(outputs["verdict"].path)),
-        release=_current_release(settings) if outputs["outcome"] == "pass" else "",
+        **(_releases(settings, evaluation.checkpoint) if outputs["outcome"] == "pass" else {}),
         drift=Path(watched["drift"].path) / "report.html" if watched else None,
         action=str(watched.get("action", "")),
         seconds=view.seconds,
@@ -110,16 +84,46 @@ def run_job(suite: Suite, suite_file: Path, settings: Settings, *, cache: bool =
     return job
 
 
+def _run(name: str, arguments: dict[str, Any], **where: Any) -> dict[str, Any]:
+    from pipelines.compiling import load_pipeline
+    from pipelines.local import run_local
+
+    return run_local(load_pipeline(name), arguments, **where)
+
+
+def _training_arguments(suite: Suite, settings: Settings, versions: dict[str, str]) -> dict[str, Any]:
+    return {
+        "suite": suite.to_json(),
+        **versions,
+        "tracking_uri": settings.tracking_uri,
+        "repository": settings.deployment_repository,
+        "environment": "local",
+    }
+
+
+def _monitoring_arguments(
+    suite: Suite, suite_file: Path, outputs: dict[str, Any], versions: dict[str, str]
+) -> dict[str, Any]:
+    return {
+        "suite": suite.to_json(),
+        "examples_uri": outputs["examples"].path,
+        "predictions_uri": outputs["predictions"].path,
+        "code_version": versions["code_version"],
+        "submit_command": submit_command(suite_file),
+    }
+
+
 def submit_command(suite_file: Path) -> str:
     """The command that starts a retraining on a cluster."""
     return f"polymart submit training --suite {shlex.quote(str(suite_file))}"
 
 
-def _current_release(settings: Settings) -> str:
-    from polymart.release.promotion import history
+def _releases(settings: Settings, checkpoint: str) -> dict[str, str]:
+    """What the environment local runs: this run's release, or another one that was put there since."""
+    from polymart.release.promotion import current_manifest
 
-    past = history(settings.deployment_repository, "local")
-    return past[0].release if past else ""
+    current = current_manifest(settings.deployment_repository, "local")
+    return {"release" if current.checkpoint_digest == checkpoint else "replaced_by": current.release}
 
 
 def _write_page(job: Job, log: dict[str, Any], versions: dict[str, str], tables: dict[str, Any]) -> None:
@@ -134,6 +138,7 @@ def _write_page(job: Job, log: dict[str, Any], versions: dict[str, str], tables:
         log=log,
         tables=tables,
         release=job.release,
+        replaced_by=job.replaced_by,
         drift=drift,
         facts={**versions, "seconds": f"{job.total_s:.0f}", "peak memory": f"{job.peak_memory_gb:.1f} GB"},
         steps={step: (job.states[step], job.seconds[step]) for step in job.seconds},

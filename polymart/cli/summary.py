@@ -21,6 +21,8 @@ def print_summary(job: Job) -> None:
         out.print(f"skipped {task}: {reason}", markup=False)
     if job.release:
         out.print(f"\nReleased {job.release} to the environment local.", markup=False)
+    elif job.replaced_by:
+        out.print(f"\nReleased before; local now runs {job.replaced_by}: see polymart deploy history.", markup=False)
     else:
         out.print(f"\nNot released: the verdict is {job.outcome}; the gates above say why.", markup=False)
     if job.action:

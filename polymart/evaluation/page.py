@@ -23,6 +23,7 @@ def render_page(
     facts: Mapping[str, str],
     steps: Mapping[str, tuple[str, float]],
     release: str = "",
+    replaced_by: str = "",
     drift: Mapping[str, str] | None = None,
 ) -> str:
     """The page as HTML; every value is escaped.
@@ -33,6 +34,7 @@ def render_page(
         facts: name to value, e.g. data and code versions.
         steps: step to (state, seconds).
         release: name of the release, empty if the gate stayed shut.
+        replaced_by: the release that runs instead of this run's.
         drift: ``href`` and ``action`` of the monitoring pass.
     """
     environment = Environment(
@@ -50,6 +52,7 @@ def render_page(
         facts=facts,
         steps=steps,
         release=release,
+        replaced_by=replaced_by,
         drift=drift,
         curves=curves,
         width=WIDTH,

@@ -132,3 +132,11 @@ def test_monitoring_the_current_release_twice_says_the_same(released: Job, setti
     assert second.stdout == first.stdout
     ledger = settings.work_dir / "monitoring" / "state" / "decisions.jsonl"
     assert len(ledger.read_text().splitlines()) == len(set(ledger.read_text().splitlines())) > 0
+
+
+def test_an_unchanged_run_does_not_promote_over_a_later_release(released: Job, settings: Settings) -> None:
+    later = run(small_suite("later", margin=GENEROUS), settings)
+    assert later.release == current_manifest(settings.deployment_repository, "local").release != released.release
+    again = run(released.suite, settings)
+    assert (again.release, again.replaced_by) == ("", later.release)
+    assert current_manifest(settings.deployment_repository, "local").release == later.release
