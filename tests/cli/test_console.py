@@ -1,87 +1,87 @@
-"""Progress: bars in a terminal, few plain lines in a log."""
+"""Who reads the output: a person at a terminal sees bars, a log gets plain lines."""
 
 from __future__ import annotations
 
 import io
+import re
+import sys
+from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from pipelines.local import Event
 from polymart.cli import console as module
-from polymart.cli.console import PlainProgress, is_plain, progress
+from polymart.cli import steps
+from polymart.cli.console import is_plain
+
+EVENTS = [
+    Event("prepare_tables", "cached"),
+    Event("train_suite", "started"),
+    Event("train_suite", "progress", 30, 120, "steps", "demand 0.70"),
+    Event("train_suite", "done"),
+    Event("importer-2", "started"),
+    Event("importer-2", "done"),
+    Event("probe_bento", "started"),
+    Event("probe_bento", "failed"),
+]
 
 
-class Clock:
-    """Seconds that pass only when told."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
-def shown(counts: list[int], total: int, seconds_each: float) -> list[str]:
-    clock, lines = Clock(), []
-    advance = PlainProgress("training", total, write=lines.append, clock=clock)
-    for count in counts:
-        clock.now += seconds_each
-        advance(count)
-    return lines
+@pytest.fixture(autouse=True)
+def _fresh_console() -> Iterator[None]:
+    module.console.cache_clear()
+    yield
+    module.console.cache_clear()
 
 
-def test_a_fast_loop_tells_every_tenth():
-    lines = shown([1] * 400, 400, 0.001)
-    assert len(lines) == 10
-    assert lines[0] == "training: 40/400 steps (10%), 1000.0 steps/s, 0 s left"
-    assert lines[-1].startswith("training: 400/400 steps (100%)")
+def play() -> steps.StepView:
+    with steps.StepView() as view:
+        for event in EVENTS:
+            view(event)
+    return view
 
 
-def test_a_slow_loop_tells_every_five_seconds_with_the_time_left():
-    lines = shown([1] * 6, 100, 2.5)
-    assert len(lines) == 3
-    assert lines[0] == "training: 2/100 steps (2%), 0.4 steps/s, 245 s left"
-
-
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=200), st.floats(0, 1))
-def test_the_end_is_always_told_once_and_lines_stay_few(counts, seconds_each):
-    total = sum(counts)
-    lines = shown(counts, total, seconds_each)
-    assert sum("(100%)" in line and line.startswith(f"training: {total}/{total} ") for line in lines) == 1
-    assert len(lines) <= 11 + len(counts) * seconds_each / 5
-
-
-def test_ci_and_pipes_are_plain(monkeypatch):
-    monkeypatch.setattr("sys.stderr", io.StringIO())
-    assert is_plain()
-    monkeypatch.setattr("sys.stderr", type("Terminal", (io.StringIO,), {"isatty": lambda self: True})())
+def test_ci_and_pipes_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.delenv("CI", raising=False)
     assert not is_plain()
     monkeypatch.setenv("CI", "true")
     assert is_plain()
+    monkeypatch.delenv("CI")
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert is_plain()
 
 
-def test_plain_progress_goes_to_stderr(monkeypatch, capsys):
+def test_a_log_gets_lines_with_rate_time_left_and_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("CI", "true")
-    module.console.cache_clear()
-    with progress("reading", 2, unit="tables") as advance:
-        advance(1)
-        advance(1)
+    view = play()
     captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "reading: 2/2 tables (100%)" in captured.err
-    module.console.cache_clear()
+    assert captured.out == "", "progress belongs to stderr, so that results can be piped"
+    lines = captured.err.splitlines()
+    assert lines[0] == "prepare_tables: unchanged, reused"
+    assert re.fullmatch(r"train_suite: 30/120 steps \([\d.]+/s, \d+ s left\) demand 0.70", lines[2])
+    assert re.fullmatch(r"train_suite: done in [\d.]+ s", lines[3])
+    assert re.fullmatch(r"probe_bento: FAILED in [\d.]+ s", lines[-1])
+    assert not any("importer" in line for line in lines)
+    assert view.states == {"prepare_tables": "cached", "train_suite": "done", "probe_bento": "failed"}
 
 
-@pytest.mark.parametrize("total", [3])
-def test_a_terminal_sees_a_bar_with_rate_and_time_left(monkeypatch, total):
-    from rich.console import Console
-
-    out = io.StringIO()
-    monkeypatch.setattr(module, "is_plain", lambda: False)
-    monkeypatch.setattr(module, "console", lambda stderr=False: Console(file=out, force_terminal=True, width=100))
-    with progress("training", total) as advance:
-        for _ in range(total):
-            advance(1)
-    assert "3/3" in out.getvalue()
-    assert "steps/s" in out.getvalue()
+def test_a_terminal_sees_one_row_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(sys, "stderr", terminal)
+    play()
+    last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue()).splitlines()[-3:]
+    assert [line.split()[:2] for line in last] == [
+        ["=", "prepare_tables"],
+        ["✓", "train_suite"],
+        ["✗", "probe_bento"],
+    ]
