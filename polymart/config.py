@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from polymart.errors import SuiteError
 from polymart.files import canonical_json, digest_text
 
-Kind = Literal["binary", "multiclass", "multilabel", "count"]
+Kind = Literal["binary", "multiclass", "multilabel", "tagging", "count", "regression", "ranking", "retrieval"]
 Origin = Literal["real", "real-redated", "authored", "derived", "synthetic"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,48}$")]
 Fraction = Annotated[float, Field(gt=0, le=1)]
@@ -62,6 +62,10 @@ class Inputs(Frozen):
 
     text: str | None = None
     """Column with one text, encoded by the shared encoder."""
+    text_pair: str | None = None
+    """Column with a second text (the product of a query), encoded by itself: the shared trunk is a bi-encoder."""
+    image: str | None = None
+    """Column with an encoded picture (PNG or JPEG bytes), read by the shared image tower."""
     numeric: list[str] = []
     """Columns with numbers; missing values become the training median, with a missing flag."""
     categorical: list[str] = []
@@ -74,8 +78,10 @@ class Inputs(Frozen):
 
     @model_validator(mode="after")
     def _some_input(self) -> Inputs:
-        if not (self.text or self.numeric or self.categorical or self.label_history):
-            raise ValueError("a task needs at least one input: text, numeric, categorical or label_history")
+        if not (self.text or self.image or self.numeric or self.categorical or self.label_history):
+            raise ValueError("a task needs at least one input: text, image, numeric, categorical or label_history")
+        if self.text_pair and not self.text:
+            raise ValueError("text_pair is the second of two texts: name the first as text")
         return self
 
 
@@ -116,14 +122,26 @@ class Task(Frozen):
     """Label column of the example table."""
     feature_service: Name | None = None
     """Feast feature service joined point-in-time to the label rows; none for text-only tasks."""
+    group: str | None = None
+    """Column whose rows are ranked together (ranking tasks): the query."""
+    items: Name | None = None
+    """Item table ``items/<items>.parquet`` whose rows are the candidates of a retrieval task."""
+    negatives: int = Field(256, ge=1)
+    """Items sampled as negatives for each micro-batch of a retrieval task, beside those of the batch itself."""
+    quantile: float = Field(0.9, gt=0.5, lt=1)
+    """Level of demand that a safety stock covers (count tasks); the median is always forecast too."""
+    max_tokens: int | None = Field(None, ge=8, le=512)
+    """Longest text of this task in tokens; none takes ``encoder.max_tokens``."""
     metric: str
     """Metric that is gated, e.g. ``recall@10``, ``roc_auc``, ``wape``, ``macro_f1``, ``accuracy``."""
     floor: str
     """The floor that must be beaten: a name from `polymart.evaluation.baselines`."""
     cluster: str
     """Column whose values are resampled whole in the bootstrap (household, series, review ...)."""
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(1.0, gt=0, le=1000)
     """Static weight w_t of the unit-scaled loss."""
+    share: float = Field(1.0, gt=0, le=1000)
+    """Factor on the task's sampling probability, on top of what its size gives it."""
     micro_batch: int = Field(32, ge=1)
     """Examples of one homogeneous, length-bucketed micro-batch; texts that repeat in it are encoded once."""
     margin: float = Field(0.0, ge=0)
@@ -131,6 +149,19 @@ class Task(Frozen):
     split: Split | None = None
     """Temporal split; none where the source brings its own (questions) or splits by cluster (reviews)."""
     limits: Limits = Limits()
+
+
+class Adapter(Frozen):
+    """A small trainable part inside a frozen encoder (peft); ``encoder.trainable_layers`` does not apply then."""
+
+    method: Literal["none", "lora", "adalora", "prefix"] = "none"
+    rank: int = Field(8, ge=1, le=256)
+    """Rank of LoRA, and the average rank that AdaLoRA ends with."""
+    prefix_tokens: int = Field(10, ge=1, le=128)
+    """Virtual tokens of prefix tuning."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    orthogonality: float = Field(0.5, ge=0)
+    """Weight of AdaLoRA's penalty on factors that are not orthogonal."""
 
 
 class Encoder(Frozen):
@@ -142,6 +173,35 @@ class Encoder(Frozen):
     """Longest text in tokens; longer ones are cut."""
     trainable_layers: int = Field(6, ge=0)
     """How many top layers are fine-tuned; embeddings and the layers below stay frozen."""
+    adapter: Adapter = Adapter()
+
+
+class Balancing(Frozen):
+    """How the tasks share one optimiser."""
+
+    method: Literal["static", "uncertainty", "dwa", "famo", "pcgrad"] = "static"
+    """Weighting of the tasks: constant, Kendall's uncertainty, dynamic weight average, FAMO or PCGrad."""
+    sampling: Literal["temperature", "annealed"] = "temperature"
+    """annealed goes from proportional towards uniform while training: exponent 1 - 0.8 progress."""
+    temperature: float = Field(2.0, ge=1, allow_inf_nan=False)
+    """Task sampling p_t ~ min(n_t, cap)^(1/T)."""
+    cap: int | None = Field(None, ge=1)
+    """Examples of a task beyond which its size does not matter; none for no cap."""
+    trunk_clip: float | None = Field(None, gt=0)
+    """Largest norm of one task's gradient on the shared trunk; none for no limit."""
+    learning_rate: float = Field(0.025, gt=0)
+    """Learning rate of the weights that a method learns (uncertainty, FAMO)."""
+
+
+class Distributed(Frozen):
+    """More than one process or machine; on a laptop one process of its own."""
+
+    nodes: int = Field(1, ge=1, le=256)
+    """Machines; more than one makes the training step submit a TrainJob to Kubeflow Trainer."""
+    processes: int = Field(1, ge=1, le=16)
+    """Processes of each machine, one a GPU."""
+    strategy: Literal["ddp", "fsdp2"] = "ddp"
+    """ddp keeps a whole model in every process; fsdp2 shards the trunk."""
 
 
 class Training(Frozen):
@@ -155,8 +215,7 @@ class Training(Frozen):
     """Validations without improvement before stopping."""
     micro_batches: int = Field(4, ge=1)
     """Micro-batches accumulated into one optimiser step."""
-    temperature: float = Field(2.0, ge=1)
-    """Task sampling p_t ~ n_t^(1/T)."""
+    balancing: Balancing = Balancing()
     learning_rate: float = Field(5e-5, gt=0)
     """Peak learning rate of the encoder."""
     head_learning_rate: float = Field(1e-3, gt=0)
@@ -165,8 +224,15 @@ class Training(Frozen):
     """Fraction of steps with a rising learning rate; it falls to 0 by a cosine afterwards."""
     weight_decay: float = Field(0.01, ge=0)
     clip_norm: float = Field(1.0, gt=0)
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Autocast precision while training; auto picks bfloat16 where the processor has it."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Autocast precision while training; auto picks bfloat16 where the processor has it. float16 needs a GPU."""
+    gradient_checkpointing: bool = False
+    """Recompute the encoder's activations in the backward pass: less memory, about a third more time."""
+    compile: bool = False
+    """Compile the encoder with torch.compile; docs/benchmarks.md tells where that pays."""
+    checkpoint_every: int = Field(0, ge=0)
+    """Steps between saved states from which an interrupted training resumes; 0 takes ``evaluate_every``."""
+    distributed: Distributed = Distributed()
 
 
 class Gates(Frozen):

@@ -42,18 +42,18 @@ def with_task(**changes: object) -> dict:
         ({**SUITE, "sed": 3}, "sed", "not permitted", "found 3"),
         (with_task(lable="y"), "tasks.0.lable", "not permitted", "found 'y'"),
         (
-            with_task(kind="regression"),
+            with_task(kind="clustering"),
             "tasks.0.kind",
-            "'binary', 'multiclass', 'multilabel' or 'count'",
-            "'regression'",
+            "'binary', 'multiclass', 'multilabel', 'tagging', 'count'",
+            "'clustering'",
         ),
         ({**SUITE, "tasks": [TASK, TASK]}, "suite", "task names must be unique", "found twice: mood"),
         ({**SUITE, "tasks": []}, "tasks", "at least 1 item", "found []"),
         ({**SUITE, "seed": "17"}, "seed", "valid integer", "found '17'"),
         ({**SUITE, "training": {"max_steps": 2.5}}, "training.max_steps", "valid integer", "found 2.5"),
         (
-            {**SUITE, "training": {"temperature": 0.5}},
-            "training.temperature",
+            {**SUITE, "training": {"balancing": {"temperature": 0.5}}},
+            "training.balancing.temperature",
             "greater than or equal to 1",
             "found 0.5",
         ),
@@ -96,7 +96,7 @@ def test_a_refusal_names_the_place_the_rule_and_the_value(tmp_path, content, pla
 
 
 def test_every_fault_is_listed_at_once(tmp_path):
-    error = refusal(tmp_path, {**with_task(kind="regression", lable="y"), "seed": -1})
+    error = refusal(tmp_path, {**with_task(kind="clustering", lable="y"), "seed": -1})
     assert [line.split(":")[0].strip() for line in error.message.splitlines()[1:]] == [
         "seed",
         "tasks.0.kind",

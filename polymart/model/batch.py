@@ -1,7 +1,7 @@
 """Tensors of one homogeneous batch: every example belongs to the same task.
 
 Shape suffixes: U unique texts, T tokens, B examples, N numeric features, K categorical features,
-L labels, H history features, P padded history length.
+L labels, H history features, P padded history length, C colour channels, H W pixels.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ class Batch:
     mask_UT: Tensor | None = None
     text_index_B: Tensor | None = None
     """Which of the U texts belongs to each example."""
+    pair_index_B: Tensor | None = None
+    """Which of the U texts is each example's second text."""
+    image_BCHW: Tensor | None = None
+    """Pictures, float32 in 0..1; normalised by the image tower."""
     numeric_BN: Tensor | None = None
     """Standardised numeric features; a missing value is 0 (the median) with its flag in ``missing_BN``."""
     missing_BN: Tensor | None = None

@@ -119,7 +119,7 @@ def _fit(
     optimizer = build_optimizer(model, settings, device)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(settings))
     sizes = {name: len(data) for name, data in train.items()}
-    sampler = TaskSampler(temperature_probabilities(sizes, settings.temperature), suite.seed)
+    sampler = TaskSampler(temperature_probabilities(sizes, settings.balancing.temperature), suite.seed)
     balance = StaticWeights({task.name: task.weight for task in suite.tasks})
     streams = {name: micro_batches(data, suite.seed) for name, data in train.items()}
     log, started, seen = TrainingLog(precision=str(dtype or torch.float32).removeprefix("torch.")), time.monotonic(), 0
