@@ -13,7 +13,7 @@ from components.image import IMAGE
 from polymart.errors import SettingError
 from polymart.files import atomic_path
 
-PIPELINES = ("training", "monitoring")
+PIPELINES = ("training", "monitoring", "tuning")
 """Every folder of `pipelines` with a ``pipeline.py`` whose function has the folder's name."""
 
 

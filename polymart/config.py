@@ -357,3 +357,8 @@ def load_suite(path: Path | str) -> Suite:
             f"suite file {path} has a key that is not text: {error}", remedy="quote the key, or remove it"
         ) from error
     return Suite.from_json(text, origin=str(path))
+
+
+def dump_suite(suite: Suite) -> str:
+    """``suite`` as the YAML of a suite file; keys at their defaults are left out."""
+    return yaml.safe_dump(suite.model_dump(mode="json", exclude_defaults=True), sort_keys=False, width=120)

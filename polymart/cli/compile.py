@@ -12,7 +12,7 @@ app = typer.Typer()
 
 @app.command("compile")
 def compile_command(
-    pipeline: Annotated[str, typer.Argument(help="training or monitoring.")],
+    pipeline: Annotated[str, typer.Argument(help="training, monitoring or tuning.")],
     out: Annotated[Path | None, typer.Option(help="File to write; default <pipeline>.yaml.")] = None,
     suite: Annotated[Path | None, typer.Option(help="Suite file that becomes the default of the parameter.")] = None,
     image: Annotated[str, typer.Option(help="Image of every component, with digest.")] = "",

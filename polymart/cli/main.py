@@ -16,6 +16,7 @@ COMMANDS = (
     "doctor",
     "schema",
     "run",
+    "tune",
     "compile",
     "serve",
     "monitor",

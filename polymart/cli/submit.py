@@ -17,7 +17,7 @@ app = typer.Typer()
 
 @app.command()
 def submit(
-    pipeline: Annotated[str, typer.Argument(help="training or monitoring.")],
+    pipeline: Annotated[str, typer.Argument(help="training, monitoring or tuning.")],
     suite: Annotated[Path, typer.Option(help="Suite file.")],
     host: Annotated[str, typer.Option(help="Kubeflow Pipelines API; default POLYMART_KFP_HOST.")] = "",
     experiment: Annotated[str, typer.Option(help="Experiment that the run belongs to.")] = "polymart",
