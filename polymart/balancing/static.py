@@ -7,6 +7,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from polymart.balancing.base import Balancer
+
+
+class Static(Balancer):
+    """Constant task weights w_t; each l_t is unit-scaled by its kind, so that weights compare like with like.
+
+    Tuned static weights match or beat specialised optimisers (Xin et al. 2022; Kurin et al. 2201.04122).
+    """
+
 
 class StaticWeights:
     """Constant task weights w_t; each l_t is unit-scaled by its kind, so that weights compare like with like."""
