@@ -29,7 +29,7 @@ from polymart.files import (
     storage_errors,
 )
 
-__all__ = ["ArchiveStatus", "catalogue", "data_version", "fetch", "locate", "status"]
+__all__ = ["ArchiveStatus", "catalogue", "data_version", "fetch", "is_present", "locate", "status"]
 
 MARKER = ".complete.json"
 
@@ -72,6 +72,16 @@ def fetch(
             (progress or _silent)(f"fetching {archive.requirement}")
             _fill(archive, folder)
     return folder
+
+
+def is_present(key: str, settings: Settings) -> bool:
+    """Whether an archive was fetched before, whole.
+
+    Raises:
+        ArchiveError: unknown key.
+    """
+    archive = archive_of(key)
+    return _is_whole(archive, _folder(archive, settings))
 
 
 def locate(key: str, settings: Settings) -> Path:
@@ -172,7 +182,7 @@ def _archive_status(archive: Archive, settings: Settings) -> ArchiveStatus:
         bytes=_size(folder) if present else 0,
         licence=archive.licence,
         origin=archive.origin,
-        how_to_get=f"polymart data fetch {archive.key}",
+        how_to_get=archive.how_to_get,
         note=archive.note,
     )
 

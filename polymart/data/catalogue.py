@@ -41,6 +41,12 @@ class Archive(Frozen):
     requires_opt_in: str = ""
     """Terms that the user must accept first; none where the licence asks for nothing."""
 
+    @property
+    def how_to_get(self) -> str:
+        """The command that makes it present; with its terms, where it has any."""
+        command = f"polymart data fetch {self.key}"
+        return f"{command} --accept-terms (terms: {self.requires_opt_in})" if self.requires_opt_in else command
+
 
 @cache
 def catalogue() -> dict[str, Archive]:

