@@ -1,7 +1,8 @@
 """Count: how many units? Quantiles of log1p(units), pinball loss.
 
-The head emits the quantiles `QUANTILES` on the log1p scale; a quantile passes unchanged through a
-monotone transform, so expm1 of it is the quantile in units. The median minimises absolute error, hence WAPE.
+The head emits two quantiles on the log1p scale: the median (the forecast) and ``task.quantile`` (the level that a
+safety stock covers). A quantile passes unchanged through a monotone transform, so expm1 of it is the quantile in
+units. The median minimises absolute error, hence WAPE.
 """
 
 from __future__ import annotations
@@ -14,11 +15,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from polymart.config import Task
 from polymart.errors import LabelError
-from polymart.tasks.base import TaskKind
-
-QUANTILES = (0.5, 0.9)
-"""The median (the forecast) and the level that a safety stock covers."""
+from polymart.tasks.base import TargetStatistics, TaskKind
 
 
 class Count(TaskKind):
@@ -26,8 +25,14 @@ class Count(TaskKind):
 
     name = "count"
 
+    def __init__(self, quantile: float = 0.9) -> None:
+        self.levels = (0.5, quantile)
+
+    def bind(self, task: Task, statistics: TargetStatistics) -> TaskKind:
+        return Count(task.quantile)
+
     def num_outputs(self, labels: Sequence[str] | None) -> int:
-        return len(QUANTILES)
+        return len(self.levels)
 
     def encode_labels(self, column: pd.Series, labels: Sequence[str] | None, task: str) -> np.ndarray:
         values = pd.to_numeric(column, errors="coerce").to_numpy(np.float32)
@@ -40,10 +45,10 @@ class Count(TaskKind):
         return values
 
     def base_outputs(self, target: Tensor, num_outputs: int) -> Tensor:
-        return torch.log1p(torch.quantile(target, torch.tensor(QUANTILES)))
+        return torch.log1p(torch.quantile(target, torch.tensor(self.levels)))
 
     def loss(self, outputs_BO: Tensor, target: Tensor) -> Tensor:
-        level_O = torch.tensor(QUANTILES, dtype=outputs_BO.dtype, device=outputs_BO.device)
+        level_O = torch.tensor(self.levels, dtype=outputs_BO.dtype, device=outputs_BO.device)
         error_BO = torch.log1p(target)[:, None] - outputs_BO
         # Mean pinball loss, Koenker & Bassett 1978; times 4 brings the median's term to 2|error|, near 1 at the start.
         return 4 * torch.maximum(level_O * error_BO, (level_O - 1) * error_BO).mean(1)
@@ -52,7 +57,7 @@ class Count(TaskKind):
         return torch.expm1(outputs_BO.clamp(0.0, 20.0)).cummax(1).values
 
     def decode(self, scores_BO: np.ndarray, labels: Sequence[str] | None, top: int = 10) -> list[dict[str, Any]]:
-        names = [f"q{round(100 * level)}" for level in QUANTILES]
+        names = [f"q{100 * level:g}" for level in self.levels]
         return [dict(zip(names, map(float, row), strict=True)) for row in scores_BO]
 
     def summary(self, scores_BO: np.ndarray, labels: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:

@@ -15,8 +15,7 @@ import pandas as pd
 from torch import Tensor
 from torch.nn import functional
 
-from polymart.errors import LabelError
-from polymart.tasks.base import TaskKind
+from polymart.tasks.base import TaskKind, label_matrix
 
 
 class Multilabel(TaskKind):
@@ -28,26 +27,7 @@ class Multilabel(TaskKind):
         return len(labels or ())
 
     def encode_labels(self, column: pd.Series, labels: Sequence[str] | None, task: str) -> np.ndarray:
-        count = len(labels or ())
-        listed = column.map(pd.api.types.is_list_like).to_numpy(bool)
-        if not listed.all():
-            raise LabelError(
-                f"task {task!r}: {int((~listed).sum())} labels are not lists of label ids, "
-                f"e.g. {column[~listed].iloc[0]!r}",
-                remedy="give each row a list, empty where nothing applies",
-            )
-        rows = np.repeat(np.arange(len(column)), column.map(len).to_numpy(np.int64))
-        given = np.concatenate([np.empty(0, np.int64), *(np.asarray(value) for value in column if len(value))])
-        ids = np.asarray(pd.to_numeric(pd.Series(given), errors="coerce"), np.float64)
-        foreign = ~((ids >= 0) & (ids < count) & (ids == np.floor(ids)))
-        if foreign.any():
-            raise LabelError(
-                f"task {task!r}: {int(foreign.sum())} label ids lie outside 0..{count - 1}, e.g. {given[foreign][0]}",
-                remedy="rebuild the examples with the label map of the same tables",
-            )
-        target = np.zeros((len(column), count), np.float32)
-        target[rows, ids.astype(np.int64)] = 1.0
-        return target
+        return label_matrix(column, labels, task)
 
     def base_outputs(self, target: Tensor, num_outputs: int) -> Tensor:
         return (target.sum(0) / target.sum().clamp(min=1)).clamp(min=1e-6).log()

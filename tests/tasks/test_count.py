@@ -4,9 +4,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polymart.tasks.count import QUANTILES, Count
+from fixtures.tiny_suite import tiny_suite
+
+from polymart.tasks import TargetStatistics
+from polymart.tasks.count import Count
 
 COUNT = Count()
+QUANTILES = COUNT.levels
 units = st.lists(st.integers(0, 500).map(float), min_size=1, max_size=40)
 
 
@@ -74,3 +78,13 @@ def test_base_outputs_are_the_training_quantiles():
 
 def test_answers_name_their_quantiles():
     assert COUNT.decode(np.array([[1.0, 4.0]]), None) == [{"q50": 1.0, "q90": 4.0}]
+
+
+@pytest.mark.parametrize(("quantile", "name"), [(0.95, "q95"), (0.55, "q55"), (0.975, "q97.5")])
+def test_the_task_decides_the_upper_quantile(quantile, name):
+    task = tiny_suite("units").task("units").model_copy(update={"quantile": quantile})
+    kind, target = COUNT.bind(task, TargetStatistics()), torch.arange(101.0)
+    scores = kind.activate(kind.base_outputs(target, 2)[None]).numpy()
+    assert kind.decode(scores, None) == [{"q50": pytest.approx(50, rel=1e-4), name: pytest.approx(100 * quantile)}]
+    missed = kind.loss(torch.zeros(1, 2), torch.tensor([1.0]))
+    assert float(missed) == pytest.approx(4 * (0.5 + quantile) / 2 * np.log(2))
