@@ -1,7 +1,8 @@
 """Tensors of one homogeneous batch: every example belongs to the same task.
 
 Shape suffixes: U unique texts, T tokens, B examples, N numeric features, K categorical features,
-L labels, H history features, P padded history length, C colour channels, H W pixels.
+L labels, H history features, P padded history length, C colour channels, H W pixels,
+M candidate items, V unique texts of candidates.
 """
 
 from __future__ import annotations
@@ -37,6 +38,15 @@ class Batch:
     history_count_BP: Tensor | None = None
     baseline_B: Tensor | None = None
     """log1p of a forecast that the head corrects."""
+    items_M: Tensor | None = None
+    """Positions of the items to be scored, ascending (retrieval tasks, in training)."""
+    item_tokens_VT: Tensor | None = None
+    """Token ids of the unique texts of those items."""
+    item_mask_VT: Tensor | None = None
+    item_index_M: Tensor | None = None
+    """Which of the V texts belongs to each candidate."""
+    item_correction_BM: Tensor | None = None
+    """-log of the chance that a candidate was drawn; 0 for the row's own positives."""
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch with every tensor on ``device``."""

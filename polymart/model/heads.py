@@ -34,6 +34,11 @@ class TaskHead(nn.Module):
             nn.init.zeros_(self.out.weight)
             nn.init.zeros_(self.out.bias)
 
+    @property
+    def num_outputs(self) -> int:
+        """O."""
+        return self.out.out_features
+
     def forward(self, batch: Batch, text_BD: Tensor | None) -> Tensor:
         """Raw outputs, shape (B, O)."""
         parts = [part for part in (text_BD, self.tower(batch) if self.tower else None) if part is not None]

@@ -11,13 +11,16 @@ from polymart.model.batch import Batch
 from polymart.model.encoder import TextEncoder
 from polymart.model.heads import TaskHead
 from polymart.model.inputs import InputStatistics
+from polymart.model.retrieval import RetrievalHead
 from polymart.tasks import kind_of
+
+Head = TaskHead | RetrievalHead
 
 
 class MultiTaskModel(nn.Module):
     """All heads on one `TextEncoder`; each batch belongs to one task."""
 
-    def __init__(self, encoder: TextEncoder, heads: Mapping[str, TaskHead]) -> None:
+    def __init__(self, encoder: TextEncoder, heads: Mapping[str, Head]) -> None:
         super().__init__()
         self.encoder = encoder
         self.heads = nn.ModuleDict(heads)
@@ -31,12 +34,7 @@ class MultiTaskModel(nn.Module):
         labels: Mapping[str, list[str] | None],
     ) -> MultiTaskModel:
         """A model with fresh heads for ``tasks``."""
-        heads = {
-            task.name: TaskHead(
-                task.inputs, statistics[task.name], encoder.width, kind_of(task.kind).num_outputs(labels[task.name])
-            )
-            for task in tasks
-        }
+        heads = {task.name: _head(task, statistics[task.name], encoder.width, labels[task.name]) for task in tasks}
         return cls(encoder, heads)
 
     def encode(self, batch: Batch) -> Tensor | None:
@@ -44,7 +42,7 @@ class MultiTaskModel(nn.Module):
         return None if batch.tokens_UT is None else self.encoder(batch.tokens_UT, batch.mask_UT)
 
     def forward(self, task: str, batch: Batch, text_UD: Tensor | None = None) -> Tensor:
-        """Raw outputs of one task's head, shape (B, O).
+        """Raw outputs of one task's head, shape (B, O); of a retrieval task those of the batch's M candidates.
 
         Args:
             task: name of the head.
@@ -56,10 +54,19 @@ class MultiTaskModel(nn.Module):
         if text_UD is None or batch.text_index_B is None:
             return self.heads[task](batch, None)
         # Unlike plain indexing, index_select sums its gradient in a fixed order on several threads.
-        return self.heads[task](batch, text_UD.index_select(0, batch.text_index_B))
+        text_BD = text_UD.index_select(0, batch.text_index_B)
+        if batch.item_tokens_VT is None:
+            return self.heads[task](batch, text_BD)
+        return self.heads[task](batch, text_BD, self.encoder(batch.item_tokens_VT, batch.item_mask_VT))
 
-    def head(self, task: str) -> TaskHead:
+    def head(self, task: str) -> Head:
         """The head of ``task``."""
         head = self.heads[task]
-        assert isinstance(head, TaskHead)
+        assert isinstance(head, TaskHead | RetrievalHead)
         return head
+
+
+def _head(task: Task, statistics: InputStatistics, text_width: int, labels: list[str] | None) -> Head:
+    if task.kind == "retrieval":
+        return RetrievalHead(task.inputs, statistics, text_width)
+    return TaskHead(task.inputs, statistics, text_width, kind_of(task.kind).num_outputs(labels))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from polymart.balancing.sampling import TaskSampler, temperature_probabilities
+from polymart.balancing.sampling import TaskSampler
 from polymart.balancing.static import StaticWeights
 from polymart.config import Suite, Task
 from polymart.data.examples import read_examples, read_examples_index
@@ -119,7 +119,7 @@ def _fit(
     optimizer = build_optimizer(model, settings, device)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(settings))
     sizes = {name: len(data) for name, data in train.items()}
-    sampler = TaskSampler(temperature_probabilities(sizes, settings.balancing.temperature), suite.seed)
+    sampler = TaskSampler(suite.tasks, sizes, settings.balancing, settings.max_steps, suite.seed)
     balance = StaticWeights({task.name: task.weight for task in suite.tasks})
     streams = {name: micro_batches(data, suite.seed) for name, data in train.items()}
     log, started, seen = TrainingLog(precision=str(dtype or torch.float32).removeprefix("torch.")), time.monotonic(), 0
@@ -156,7 +156,7 @@ def _start_at_base_rates(model: MultiTaskModel, train: dict[str, TaskData]) -> N
     """Start each head at the training base rate, so that no step is spent on learning how rare a label is."""
     for name, data in train.items():
         head = model.head(name)
-        head.start_at(kind_of(data.task.kind).base_outputs(data.target, head.out.out_features))
+        head.start_at(kind_of(data.task.kind).base_outputs(data.target, head.num_outputs))
 
 
 @torch.no_grad()

@@ -1,0 +1,50 @@
+"""The catalogue of a retrieval task as tokens.
+
+Shape suffixes: I items of the catalogue, V unique texts, T tokens, M chosen items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Items:
+    """The items of a catalogue; products share texts, so each unique text is tokenised and encoded once."""
+
+    ids_I: np.ndarray
+    text_index_I: np.ndarray
+    """Which of the V unique texts belongs to each item."""
+    tokens_V: Sequence[list[int]]
+    pad: int
+    """The tokenizer's padding id."""
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, tokenizer: Tokenizer) -> Items:
+        """Tokenise the unique texts of an item table (see `polymart.data.items`)."""
+        index_I, unique = pd.factorize(table["text"].astype(str))
+        encodings = tokenizer.encode_batch_fast(list(unique))
+        tokens_V = [e.ids[: sum(e.attention_mask)] for e in encodings]
+        padding = tokenizer.padding
+        return cls(table["item_id"].to_numpy(), index_I.astype(np.int64), tokens_V, padding["pad_id"] if padding else 0)
+
+    def __len__(self) -> int:
+        return len(self.ids_I)
+
+    def texts_of(self, items_M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The unique texts of the given items, and which of them belongs to each item."""
+        return np.unique(self.text_index_I[items_M], return_inverse=True)
+
+    def padded(self, texts: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Token ids and mask of the given unique texts, shape (texts, T)."""
+        chosen = [torch.tensor(self.tokens_V[text]) for text in texts]
+        tokens = torch.nn.utils.rnn.pad_sequence(chosen, batch_first=True, padding_value=self.pad)
+        lengths = torch.tensor([len(ids) for ids in chosen])
+        return tokens, (torch.arange(tokens.shape[1]) < lengths[:, None]).long()
