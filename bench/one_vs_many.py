@@ -1,0 +1,133 @@
+"""One shared model against one model per task: compute, and non-inferiority of every task.
+
+Both arms use the same encoder, data, optimiser settings and seeds. A single-task model trains on its task alone, for
+at most ``EPOCHS`` epochs of it, and stops early by itself; the shared model is scored at one step for all tasks.
+Compute is processor time of training, so that a busy machine does not change the ratio.
+
+Six seeds make the claim (three runs can never be significant); each finished run is kept under ``<work>/bench``, and
+the same command goes on with the next. The full form writes bench/results/one_vs_many.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import claim, machine
+from bench._examples import examples_of
+from bench.quality import shrunk
+from polymart.config import Settings, Suite, load_suite
+from polymart.data.example_index import read_examples_index
+from polymart.evaluation.evaluate import test_scores
+from polymart.evaluation.paired import MIN_SEEDS, PairedComparison, compare_arms
+from polymart.files import atomic_folder, digest_text, read_json, write_json
+from polymart.model.predictor import Predictor
+from polymart.training.loop import train_suite
+
+CLAIM = Path(__file__).parents[1] / "suites" / "claim.yaml"
+RESULTS = Path(__file__).parent / "results" / "one_vs_many.json"
+EPOCHS = 8
+"""Most passes of a single-task model over its training rows; early stopping ends nearly every run before."""
+VALIDATIONS_PER_EPOCH = 2
+
+
+def main() -> None:
+    """Train what is missing, compare, print the claims."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--seeds", type=int, default=MIN_SEEDS, help="seeds in all, finished ones included")
+    options = parser.parse_args()
+    suite = load_suite(CLAIM)
+    seeds = range(1 if options.small else options.seeds)
+    if options.small:
+        suite = shrunk(suite)
+    examples, encoder = examples_of(suite)
+    present = read_examples_index(examples).tasks
+    suite = suite.model_copy(update={"tasks": [task for task in suite.tasks if task.name in present]})
+    runs = []
+    for seed in seeds:
+        arms = {"shared": suite} | {t.name: single(suite, t.name, present[t.name].rows["train"]) for t in suite.tasks}
+        runs.append({name: run(arm, name, seed, examples, encoder) for name, arm in arms.items()})
+        print(
+            f"seed {seed}: shared {runs[-1]['shared']['cpu_s']:.0f} s, singles {_singles(runs[-1]):.0f} s", flush=True
+        )
+    report(suite, runs, examples, options.small)
+
+
+def single(suite: Suite, task: str, rows: int) -> Suite:
+    """The suite of one task: the same recipe, its own number of steps and its own early stopping."""
+    chosen = suite.task(task)
+    epoch = rows / (chosen.micro_batch * suite.training.micro_batches)
+    training = suite.training.model_copy(
+        update={
+            "max_steps": max(1, math.ceil(EPOCHS * epoch)),
+            "evaluate_every": max(1, math.ceil(epoch / VALIDATIONS_PER_EPOCH)),
+        }
+    )
+    return suite.model_copy(update={"tasks": [chosen], "training": training})
+
+
+def run(arm: Suite, name: str, seed: int, examples: Path, encoder: Path) -> dict[str, Any]:
+    """Train and score one arm with one seed, unless that was done before."""
+    arm = arm.model_copy(update={"seed": seed})
+    key = digest_text(f"{arm.digest} {read_examples_index(examples).digest}").removeprefix("sha256:")[:12]
+    folder = Settings().work_dir / "bench" / "one_vs_many" / f"{name}-{seed}-{key}"
+    if not (folder / "run.json").is_file():
+        with atomic_folder(folder) as temporary:
+            started = time.process_time()
+            _, log = train_suite(examples, encoder, arm, temporary / "checkpoint")
+            seconds = time.process_time() - started
+            predictor = Predictor.load(temporary / "checkpoint")
+            for task in arm.tasks:
+                np.save(temporary / f"{task.name}.npy", test_scores(predictor, task, examples).scores)
+            write_json(temporary / "run.json", {"cpu_s": seconds, "best_step": log.best_step, "steps": len(log.loss)})
+    return {**read_json(folder / "run.json"), "folder": folder}
+
+
+def report(suite: Suite, runs: Sequence[dict[str, Any]], examples: Path, small: bool) -> None:
+    """Compare the arms task by task and print the claims."""
+    compute = np.mean([r["shared"]["cpu_s"] for r in runs]) / np.mean([_singles(r) for r in runs])
+    compared: dict[str, PairedComparison] = {}
+    for task in suite.tasks:
+        truth = test_scores(Predictor.load(runs[0]["shared"]["folder"] / "checkpoint"), task, examples)
+        arms = {arm: [np.load(r[arm]["folder"] / f"{task.name}.npy") for r in runs] for arm in ("shared", task.name)}
+        compared[task.name] = compare_arms(
+            task.metric, truth.metric, truth.label, arms["shared"], arms[task.name], truth.cluster
+        )
+        found = compared[task.name]
+        print(
+            f"{task.name:18} {task.metric:10} shared {found.candidate:.4f} single {found.reference:.4f} difference "
+            f"{found.difference.value:+.4f} [{found.difference.low:+.4f}, {found.difference.high:+.4f}] lower bound "
+            f"{found.lower_bound:+.4f} margin {found.margin:.4f}: {found.outcome}",
+            flush=True,
+        )
+    claim("training compute, shared over singles", compute, "<= 0.5", compute <= 0.5, len(runs))
+    if small:
+        return
+    passed = sum(found.outcome == "pass" for found in compared.values())
+    goal = f"{len(compared)} of {len(compared)}, {MIN_SEEDS} seeds"
+    holds = passed == len(compared) and len(runs) >= MIN_SEEDS
+    claim("tasks that are non-inferior to their single-task model", passed, goal, holds, len(runs))
+    content = {
+        "machine": machine(),
+        "suite": suite.digest,
+        "compute_ratio": float(compute),
+        "seeds": [{arm: {k: v for k, v in r.items() if k != "folder"} for arm, r in one.items()} for one in runs],
+        "tasks": {name: asdict(found) | {"outcome": found.outcome} for name, found in compared.items()},
+    }
+    write_json(RESULTS, content)
+
+
+def _singles(one: dict[str, Any]) -> float:
+    return sum(r["cpu_s"] for name, r in one.items() if name != "shared")
+
+
+if __name__ == "__main__":
+    main()
