@@ -19,7 +19,7 @@ from feature_repo.online import online_features
 from feature_repo.opening import join_keys, open_store, service_views
 from feature_repo.services import make_services
 from feature_repo.sources import make_sources
-from feature_repo.views import make_views
+from feature_repo.views import COLUMNS, make_views
 from feature_repo.wide import POINTER, ROW, is_wide, make_pointer, take_rows
 
 __all__ = ["apply", "materialize", "online_features", "open_store", "retrieve"]
@@ -38,9 +38,9 @@ def apply(tables: Path, store: Path) -> FeatureStore:
         store: folder of the store; what it held of an earlier store is removed.
 
     Raises:
-        FileNotFoundError: a feature table is missing.
+        FileNotFoundError: the tables hold no feature table.
     """
-    views = make_views(make_sources(tables))
+    views = make_views(make_sources(tables, COLUMNS))
     store = Path(store)
     store.mkdir(parents=True, exist_ok=True)
     # A registry that outlives its online database makes Feast say "No changes" and fail later: start clean.

@@ -13,5 +13,9 @@ SERVICES = {
 
 
 def make_services(views: dict[str, FeatureView]) -> list[FeatureService]:
-    """One service per decision that reads features."""
-    return [FeatureService(name=name, features=[views[view] for view in members]) for name, members in SERVICES.items()]
+    """One service per decision whose views are all present."""
+    return [
+        FeatureService(name=name, features=[views[view] for view in members])
+        for name, members in SERVICES.items()
+        if views.keys() >= set(members)
+    ]

@@ -6,25 +6,29 @@ written): retrieval honours both, so that a later correction does not leak into 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from feast import FileSource
 from feast.data_format import ParquetFormat
 
-VIEW_NAMES = ("household_profile", "household_history", "campaign", "household_campaign", "series_demand")
 
+def make_sources(tables: Path, names: Iterable[str]) -> dict[str, FileSource]:
+    """One source per feature table that is present below ``tables/features``: a suite makes those that it needs.
 
-def make_sources(tables: Path) -> dict[str, FileSource]:
-    """One source per feature table below ``tables/features``.
+    Args:
+        tables: the ``tables/`` artifact.
+        names: the known feature tables.
 
     Raises:
-        FileNotFoundError: a feature table is missing.
+        FileNotFoundError: no known feature table is present.
     """
     folder = Path(tables).resolve() / "features"
-    missing = [name for name in VIEW_NAMES if not (folder / f"{name}.parquet").is_file()]
-    if missing:
+    names = list(names)
+    present = [name for name in names if (folder / f"{name}.parquet").is_file()]
+    if not present:
         raise FileNotFoundError(
-            f"{folder} lacks the feature tables {', '.join(missing)}; run prepare_tables on completejourney"
+            f"{folder} holds none of the feature tables {', '.join(names)}; run prepare_tables on completejourney"
         )
     return {
         name: FileSource(
@@ -34,5 +38,5 @@ def make_sources(tables: Path) -> dict[str, FileSource]:
             timestamp_field="event_timestamp",
             created_timestamp_column="created_timestamp",
         )
-        for name in VIEW_NAMES
+        for name in present
     }

@@ -111,6 +111,6 @@ def series_demand(con: duckdb.DuckDBPyConnection) -> pa.Table:
     return query_table(con, FEATURES)
 
 
-def demand_labels(con: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Units of each series in each whole week that has at least four weeks before it."""
+def demand_labels(con: duckdb.DuckDBPyConnection, rules: Rules) -> pa.Table:
+    """Units of each series in each whole week that has at least four weeks before it (needs `load_demand`)."""
     return query_table(con, LABELS)

@@ -29,10 +29,11 @@ def prepare_suite_tables(suite: Suite, settings: Settings, out: Path) -> dict[st
         TableError: nothing is left to prepare, or a raw file breaks its schema.
     """
     needs = needs_of(suite)
-    wanted = {key: _present(key, settings) for key in needs.archives if key != suite.encoder.dataset}
-    wanted |= {name: find_extra(name, settings) for name in needs.extras}
-    sources = {key: folder for key, folder in wanted.items() if folder is not None}
-    return prepare_tables(sources, out, absent=wanted.keys() - sources.keys())
+    folders = {key: _present(key, settings) for key in needs.archives if key != suite.encoder.dataset}
+    folders |= {name: find_extra(name, settings) for name in needs.extras}
+    sources = {key: folder for key, folder in folders.items() if folder is not None}
+    absent = folders.keys() - sources.keys()
+    return prepare_tables(sources, out, wanted={task.source for task in suite.tasks}, absent=absent)
 
 
 def _present(key: str, settings: Settings) -> Path | None:

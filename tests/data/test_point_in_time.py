@@ -75,7 +75,7 @@ def demand_tables(source):
     con = connect()
     shop.load_shop(con, source, Rules())
     demand.load_demand(con, Rules())
-    made = demand.series_demand(con).to_pandas(), demand.demand_labels(con).to_pandas()
+    made = demand.series_demand(con).to_pandas(), demand.demand_labels(con, Rules()).to_pandas()
     con.close()
     return made
 
