@@ -44,8 +44,9 @@ class DynamicWeightAverage(Balancer):
         for name, steps in self.steps.items():
             if steps:
                 mean = self.total[name] / steps
-                # A mean of 0 has no rate: such a task is learnt, and counts as one that stands still.
-                self.rate[name] = mean / (self.mean.get(name) or mean or 1.0)
+                earlier = self.mean.get(name, mean)
+                # After a mean of 0 there is no rate: such a task counts as one that stands still.
+                self.rate[name] = mean / earlier if earlier else 1.0
                 self.mean[name] = mean
         self.total = dict.fromkeys(self.weights, 0.0)
         self.steps = dict.fromkeys(self.weights, 0)
@@ -54,4 +55,6 @@ class DynamicWeightAverage(Balancer):
         return {"rate": dict(self.rate), "mean": dict(self.mean), "total": dict(self.total), "steps": dict(self.steps)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.rate, self.mean, self.total, self.steps = (dict(state[k]) for k in ("rate", "mean", "total", "steps"))
+        # In the order of the tasks, on which the last bit of a sum depends.
+        self.rate = {name: state["rate"][name] for name in self.weights}
+        self.mean, self.total, self.steps = dict(state["mean"]), dict(state["total"]), dict(state["steps"])

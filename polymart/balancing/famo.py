@@ -64,4 +64,5 @@ class Famo(Balancer):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.logits.load_state_dict(state["logits"])
-        self.last = dict(state["last"])
+        # In the order of the tasks, on which the last bit of a sum depends.
+        self.last = {name: state["last"][name] for name in self.weights}

@@ -38,10 +38,10 @@ class LearnedNumbers:
         """Continue from `state_dict`."""
         self.optimizer.state.clear()
         for name, number in self.numbers.items():
-            value, *moments = state[name].items()
-            number.data.fill_(value[1])
+            moments = dict(state[name])
+            number.data.fill_(moments.pop("value"))
             if moments:
-                self.optimizer.state[number] = {key: self._moment(key, found) for key, found in moments}
+                self.optimizer.state[number] = {key: self._moment(key, value) for key, value in moments.items()}
 
     @staticmethod
     def _moment(key: str, value: float) -> Tensor:
