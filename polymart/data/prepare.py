@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polymart.config import Origin
-from polymart.data import shop_tables, texts
+from polymart.data import emotions, finefoods, fraud, shop_tables, support, texts
 from polymart.data.provenance import provenance
-from polymart.data.shop_tables import LabelInfo, Wanted
-from polymart.data.tables import Rules, write_table
+from polymart.data.tables import LabelInfo, Rules, Wanted
 from polymart.errors import TableError
 from polymart.files import atomic_folder, digest_file, digest_text, storage_errors, write_json
 
@@ -21,6 +18,11 @@ TABLES_OF: dict[str, list[str]] = {
     "completejourney": shop_tables.TABLES,
     "amazon_graded": ["labels/sentiment"],
     "banking77": ["labels/intent"],
+    "goemotions": ["labels/emotion"],
+    "finefoods": ["labels/review_quality"],
+    "retail_kb": ["items/support_documents", "labels/answer"],
+    "fraud_light": ["labels/fraud"],
+    "fraud_ieee": ["labels/fraud_ieee"],
 }
 """Tables that come from each known source, as paths without ``.parquet`` below the tables folder."""
 
@@ -28,6 +30,11 @@ NOTES: dict[str, str] = {
     **{name: label.note for name, label in shop_tables.LABELS.items()},
     "sentiment": "label = mean human valence below -0.5, within, above 0.5; split by whole reviews",
     "intent": "label = customer-service intent; the test file as published",
+    "emotion": "label = every emotion that readers saw in a comment; the files as published",
+    "review_quality": "label = five stars (great) or fewer (other); the package's own test set, val by whole products",
+    "answer": "label = documents that a scenario's authors say an agent needs; query = the customer's first words",
+    "fraud": "label = a transaction is fraud, by a rule nobody documents; train before June 2019, test from July",
+    "fraud_ieee": "label = a transaction was reported as fraud; days 0-119, 120-149, 150-181",
 }
 
 
@@ -68,29 +75,19 @@ def prepare_tables(
     return report
 
 
-def _write_reviews(source: Path, folder: Path, rules: Rules, wanted: Wanted) -> LabelInfo:
-    _write_frame(folder / "labels/sentiment.parquet", texts.read_reviews(source, rules))
-    return {"sentiment": {"labels": texts.SENTIMENTS}}
-
-
-def _write_questions(source: Path, folder: Path, rules: Rules, wanted: Wanted) -> LabelInfo:
-    questions = texts.read_questions(source, rules)
-    _write_frame(folder / "labels/intent.parquet", questions)
-    return {"intent": {"labels": sorted(questions.label.unique())}}
-
-
 WRITERS: dict[str, Callable[[Path, Path, Rules, Wanted], LabelInfo]] = {
     "completejourney": shop_tables.write_shop,
-    "amazon_graded": _write_reviews,
-    "banking77": _write_questions,
+    "amazon_graded": texts.write_reviews,
+    "banking77": texts.write_questions,
+    "goemotions": emotions.write_comments,
+    "finefoods": finefoods.write_food_reviews,
+    "retail_kb": support.write_support,
+    "fraud_light": fraud.write_light,
+    "fraud_ieee": fraud.write_ieee,
 }
 """Source -> (its folder, the tables folder, rules, wanted label tables) -> what `labels.json` says of its labels.
 
 A writer may make every table of its entry in `TABLES_OF` where that costs next to nothing."""
-
-
-def _write_frame(path: Path, frame: pd.DataFrame) -> None:
-    write_table(path, pa.Table.from_pandas(frame, preserve_index=False))
 
 
 def _describe(folder: Path, sources: Collection[str], absent: Collection[str], rules: Rules) -> dict[str, object]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -15,6 +17,11 @@ from polymart.files import atomic_path
 
 TIME_ZONE = "America/New_York"
 """The shop's clock: days, weeks and campaign dates are its calendar; timestamps in files are naive UTC."""
+
+Wanted = Collection[str] | None
+"""Names of label tables; None for all."""
+LabelInfo = dict[str, dict[str, object]]
+"""Label table -> ``labels`` (its label map, None where labels are no names) and, for positions, ``items``."""
 
 _MACROS = f"""
 CREATE MACRO local_time(utc) AS (utc AT TIME ZONE 'UTC') AT TIME ZONE '{TIME_ZONE}';
@@ -100,6 +107,15 @@ def write_table(path: Path, table: pa.Table) -> None:
             allow_truncated_timestamps=True,
             row_group_size=131_072,
         )
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Write a pandas frame as `write_table` does, without its index.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    write_table(path, pa.Table.from_pandas(frame, preserve_index=False))
 
 
 def unit_hash(*parts: object) -> float:

@@ -1,4 +1,4 @@
-"""Graded review sentences and support questions: tables that bring their own text, label and split."""
+"""Reviews, support questions and comments: tables that bring their own text, label and split."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from polymart.data.tables import Rules, source_file, unit_hash
+from polymart.data.tables import LabelInfo, Rules, Wanted, source_file, unit_hash, write_frame
 from polymart.errors import TableError
 
 REVIEW_FILE = "amazonReviewSnippets_GroundTruth.txt"
@@ -15,6 +15,19 @@ SENTIMENTS = ["negative", "neutral", "positive"]
 NEUTRAL_WITHIN = 0.5
 """Mean human valence (-4 to 4) up to which a sentence counts as neutral."""
 TEST_SHARE, VAL_SHARE = 0.2, 0.1
+
+
+def write_reviews(source: Path, tables: Path, rules: Rules, _wanted: Wanted = None) -> LabelInfo:
+    """Write ``labels/sentiment``; see `read_reviews`."""
+    write_frame(tables / "labels/sentiment.parquet", read_reviews(source, rules))
+    return {"sentiment": {"labels": SENTIMENTS}}
+
+
+def write_questions(source: Path, tables: Path, rules: Rules, _wanted: Wanted = None) -> LabelInfo:
+    """Write ``labels/intent``; see `read_questions`."""
+    questions = read_questions(source, rules)
+    write_frame(tables / "labels/intent.parquet", questions)
+    return {"intent": {"labels": sorted(questions.label.unique())}}
 
 
 def read_reviews(folder: Path, rules: Rules) -> pd.DataFrame:
@@ -28,7 +41,7 @@ def read_reviews(folder: Path, rules: Rules) -> pd.DataFrame:
         TableError: the file is missing or a line has not the three fields id, valence, text.
     """
     frame = _read_lines(Path(source_file(folder, REVIEW_FILE, "amazon_graded")))
-    frame = _drop_repeated(frame, "labels/sentiment", rules)
+    frame = drop_repeated(frame, "labels/sentiment", rules)
     frame["review_id"] = frame.example_id.str.rsplit("_", n=1).str[0]
     bounds = [-float("inf"), -NEUTRAL_WITHIN, NEUTRAL_WITHIN, float("inf")]
     frame["label"] = pd.cut(frame.valence, bounds, labels=SENTIMENTS).astype(str)
@@ -79,10 +92,9 @@ def read_questions(folder: Path, rules: Rules) -> pd.DataFrame:
         TableError: a file is missing or lacks the columns text and category.
     """
     test, train = (_read_csv(folder, name) for name in ("test", "train"))
-    fresh = train[~train.text.isin(test.text)]
-    rules.add("labels/intent", "a train question does not stand in the test file", len(train), len(fresh))
+    fresh = drop_known(train, test.text, "labels/intent", rules)
     frame = pd.concat([fresh, test], ignore_index=True)
-    frame = _drop_repeated(frame, "labels/intent", rules)
+    frame = drop_repeated(frame, "labels/intent", rules)
     held_out = frame.split.eq("train") & frame.text.map(lambda text: unit_hash("intent", text) < VAL_SHARE)
     frame.loc[held_out, "split"] = "val"
     return frame.sort_values("example_id", ignore_index=True)
@@ -103,7 +115,15 @@ def _read_csv(folder: Path, name: str) -> pd.DataFrame:
     return frame.assign(split=name)
 
 
-def _drop_repeated(frame: pd.DataFrame, table: str, rules: Rules) -> pd.DataFrame:
+def drop_repeated(frame: pd.DataFrame, table: str, rules: Rules) -> pd.DataFrame:
+    """Rows whose ``text`` is not empty and stands in no earlier row."""
     kept = frame[frame.text.ne("") & ~frame.text.duplicated()].copy()
     rules.add(table, "texts are not empty and none is repeated: the first stays", len(frame), len(kept))
+    return kept
+
+
+def drop_known(train: pd.DataFrame, held_out: pd.Series, table: str, rules: Rules) -> pd.DataFrame:
+    """Training rows whose ``text`` is none of the ``held_out`` texts."""
+    kept = train[~train.text.isin(held_out)]
+    rules.add(table, "a training text does not stand in the files held out", len(train), len(kept))
     return kept
