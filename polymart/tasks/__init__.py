@@ -10,10 +10,12 @@ from polymart.tasks.multiclass import Multiclass
 from polymart.tasks.multilabel import Multilabel
 from polymart.tasks.ranking import Ranking
 from polymart.tasks.regression import Regression
+from polymart.tasks.retrieval import Retrieval
 from polymart.tasks.tagging import Tagging
 
 KINDS: dict[str, TaskKind] = {
-    kind.name: kind for kind in (Binary(), Multiclass(), Multilabel(), Tagging(), Count(), Regression(), Ranking())
+    kind.name: kind
+    for kind in (Binary(), Multiclass(), Multilabel(), Tagging(), Count(), Regression(), Ranking(), Retrieval())
 }
 """Every kind by the name that a suite file uses."""
 

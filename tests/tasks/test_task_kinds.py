@@ -51,7 +51,8 @@ def base(name: str) -> torch.Tensor:
 
 
 def test_every_kind_is_tested_here():
-    assert set(COLUMNS) == set(FOREIGN) == set(KINDS)
+    # The loss of a retrieval task reads sampled candidates: test_retrieval_kind.py.
+    assert set(COLUMNS) == set(FOREIGN) == set(KINDS) - {"retrieval"}
     assert all(kind_of(name) is kind for name, kind in KINDS.items())
 
 
