@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from polymart.config import Task
 from polymart.model.batch import Batch
 from polymart.model.items import Items
 
@@ -32,15 +33,14 @@ class Candidates:
     """Share of each item among the positives of the split."""
     num_uniform: int
     num_history: int
-    seed: int
 
     @classmethod
-    def of(cls, items: Items, target_NP: Tensor, negatives: int, with_history: bool, seed: int) -> Candidates:
-        """A sampler of ``negatives`` items beside the positives; half of them from histories where there are any."""
+    def of(cls, items: Items, target_NP: Tensor, task: Task) -> Candidates:
+        """A sampler of ``task.negatives`` items beside the positives, half of them from histories if there are any."""
         counts_I = target_NP[target_NP >= 0].bincount(minlength=len(items)).numpy()
-        from_history = negatives // 2 if with_history else 0
-        uniform = min(negatives - from_history, len(items))
-        return cls(items, counts_I / max(1, counts_I.sum()), uniform, from_history, seed)
+        from_history = task.negatives // 2 if task.inputs.label_history else 0
+        uniform = min(task.negatives - from_history, len(items))
+        return cls(items, counts_I / max(1, counts_I.sum()), uniform, from_history)
 
     def add_to(self, batch: Batch, target_BP: Tensor, draw: int) -> tuple[Batch, Tensor]:
         """The batch with candidates, and the weights of the positives that `Retrieval.loss` reads, shape (B, M).
@@ -50,7 +50,7 @@ class Candidates:
             target_BP: item positions of the positives, padded.
             draw: number of the draw; the same number draws the same items.
         """
-        generator = np.random.default_rng([self.seed, draw])
+        generator = np.random.default_rng(draw)
         positives_BP = target_BP.numpy()
         history = self._history(batch)
         drawn = [positives_BP[positives_BP >= 0], generator.choice(len(self.items), self.num_uniform, replace=False)]
