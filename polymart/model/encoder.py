@@ -5,26 +5,44 @@ Shape suffixes: U unique texts, T tokens, D hidden size.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
+from polymart.config import Adapter
 from polymart.errors import CheckpointError
+from polymart.model.adapters import TrunkAdapter, make_adapter
+
+NO_ADAPTER = Adapter()
 
 
 class TextEncoder(nn.Module):
     """A BERT-like transformer whose token vectors are averaged over the real tokens (Reimers & Gurevych 2019)."""
 
-    def __init__(self, transformer: PreTrainedModel, trainable_layers: int) -> None:
+    def __init__(
+        self, transformer: PreTrainedModel, trainable_layers: int, adapter: Adapter = NO_ADAPTER, max_steps: int = 1
+    ) -> None:
+        """Freeze what is not to be trained.
+
+        Args:
+            transformer: changed in place.
+            trainable_layers: how many top layers are fine-tuned, where there is no adapter.
+            adapter: the adapter to put in; its weights are then the only trainable ones.
+            max_steps: optimiser steps of the training (AdaLoRA's schedule).
+        """
         super().__init__()
         self.transformer: PreTrainedModel = transformer
         self.width = int(transformer.config.hidden_size)
         self.freeze_below(trainable_layers)
+        self.adapter = make_adapter(transformer, adapter, max_steps)
 
     @classmethod
-    def from_pretrained(cls, folder: Path, trainable_layers: int) -> TextEncoder:
+    def from_pretrained(
+        cls, folder: Path, trainable_layers: int, adapter: Adapter = NO_ADAPTER, max_steps: int = 1
+    ) -> TextEncoder:
         """Load pretrained weights from a folder with ``config.json`` and ``model.safetensors``.
 
         Raises:
@@ -44,14 +62,16 @@ class TextEncoder(nn.Module):
             raise CheckpointError(
                 f"no pretrained encoder in {folder}: {error}", remedy="fetch it with `polymart data fetch minilm`"
             ) from error
-        return cls(model, trainable_layers)
+        return cls(model, trainable_layers, adapter, max_steps)
 
     @classmethod
-    def from_config(cls, folder: Path, trainable_layers: int) -> TextEncoder:
+    def from_config(
+        cls, folder: Path, trainable_layers: int, adapter: Adapter = NO_ADAPTER, max_steps: int = 1
+    ) -> TextEncoder:
         """An encoder of the right shape whose weights a checkpoint will fill."""
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         model = AutoModel.from_config(config, add_pooling_layer=False, attn_implementation="sdpa")
-        return cls(model, trainable_layers)
+        return cls(model, trainable_layers, adapter, max_steps)
 
     def freeze_below(self, trainable_layers: int) -> None:
         """Freeze the embeddings and all but the top ``trainable_layers`` layers."""
@@ -62,9 +82,41 @@ class TextEncoder(nn.Module):
 
     def forward(self, tokens_UT: Tensor, mask_UT: Tensor) -> Tensor:
         """Mean-pooled vectors, shape (U, D)."""
-        hidden_UTD = self.transformer(input_ids=tokens_UT, attention_mask=mask_UT).last_hidden_state
+        hidden_UTD = self.adapter.hidden(self.transformer, tokens_UT, mask_UT)
         weight_UT1 = mask_UT.unsqueeze(-1).to(hidden_UTD.dtype)
         return (hidden_UTD * weight_UT1).sum(1) / weight_UT1.sum(1).clamp(min=1)
+
+    def regulariser(self) -> Tensor | None:
+        """The adapter's penalty, to be added to the loss once a step."""
+        return self.adapter.regulariser()
+
+    def after_backward(self, step: int) -> None:
+        """The adapter's own work in steps 1, 2, ...: after the optimiser's step, before the gradients are cleared.
+
+        Gradients must be finite: AdaLoRA keeps running means of them.
+        """
+        self.adapter.after_backward(step)
+
+    def training_state(self) -> dict[str, Tensor]:
+        """What resuming the training needs beside the weights."""
+        return self.adapter.training_state()
+
+    def load_training_state(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from `training_state`."""
+        self.adapter.load_training_state(state)
+
+    def merge_adapter(self) -> None:
+        """Fold the adapter into the weights for good, where it can be: inference then costs nothing extra."""
+        if self.adapter.merge():
+            self.adapter = TrunkAdapter()
+
+    def checkpoint_gradients(self) -> None:
+        """Recompute activations in the backward pass: less memory, about a third more time."""
+        self.transformer.gradient_checkpointing_enable({"use_reentrant": False})
+
+    def compile_transformer(self) -> None:
+        """Compile the transformer, at its first call, for texts of any number and length; names stay as they are."""
+        self.transformer.compile(dynamic=True)
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
