@@ -5,44 +5,18 @@ Shape suffixes: R resamples, N examples, O outputs, C classes, S sufficient stat
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-
 import numpy as np
 
 from polymart.errors import SuiteError
+from polymart.evaluation.metric import Additive, Metric, ratio
+from polymart.evaluation.numbers import MeanAbsoluteError, Pearson, RootMeanSquaredError
+from polymart.evaluation.ranking import Ndcg, ReciprocalRank
+from polymart.evaluation.retrieval import RETRIEVAL_METRICS
 
 
-class Metric(ABC):
-    """A metric of scores against labels under example weights."""
-
-    greater_is_better: bool = True
-
-    @abstractmethod
-    def values(self, label: np.ndarray, scores_NO: np.ndarray, weights_RN: np.ndarray) -> np.ndarray:
-        """One value per row of weights, shape (R,); NaN where the metric is undefined (e.g. one class only)."""
-
-    def value(self, label: np.ndarray, scores_NO: np.ndarray) -> float:
-        """The metric with equal weights."""
-        return float(self.values(label, scores_NO, np.ones((1, len(scores_NO))))[0])
-
-
-class Additive(Metric):
-    """A function of weighted sums of per-example statistics, so that clusters can be summed first."""
-
-    @abstractmethod
-    def statistics(self, label: np.ndarray, scores_NO: np.ndarray) -> np.ndarray:
-        """Sufficient statistics, shape (N, S)."""
-
-    @abstractmethod
-    def combine(self, sums_RS: np.ndarray) -> np.ndarray:
-        """The metric from summed statistics, shape (R,)."""
-
-    def values(self, label: np.ndarray, scores_NO: np.ndarray, weights_RN: np.ndarray) -> np.ndarray:
-        return self.combine(weights_RN @ self.statistics(label, scores_NO))
-
-
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    return np.divide(numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator > 0)
+def _mean_defined(values_RC: np.ndarray) -> np.ndarray:
+    """Mean over the columns that are defined; NaN where none is."""
+    return ratio(np.nan_to_num(values_RC).sum(1), (~np.isnan(values_RC)).sum(1))
 
 
 class RecallAt(Additive):
@@ -57,10 +31,10 @@ class RecallAt(Additive):
         top_Nk = np.argsort(-scores_NO, axis=1, kind="stable")[:, :k]
         size = label.sum(1)
         hits = np.take_along_axis(label, top_Nk, 1).sum(1)
-        return np.stack([np.nan_to_num(_ratio(hits, size)), size > 0], 1)
+        return np.stack([np.nan_to_num(ratio(hits, size)), size > 0], 1)
 
     def combine(self, sums_RS: np.ndarray) -> np.ndarray:
-        return _ratio(sums_RS[:, 0], sums_RS[:, 1])
+        return ratio(sums_RS[:, 0], sums_RS[:, 1])
 
 
 class Accuracy(Additive):
@@ -70,20 +44,27 @@ class Accuracy(Additive):
         return np.stack([scores_NO.argmax(1) == label, np.ones(len(label))], 1).astype(np.float64)
 
     def combine(self, sums_RS: np.ndarray) -> np.ndarray:
-        return _ratio(sums_RS[:, 0], sums_RS[:, 1])
+        return ratio(sums_RS[:, 0], sums_RS[:, 1])
 
 
 class MacroF1(Additive):
-    """Mean over classes of F1; a class that is neither labelled nor predicted is left out."""
+    """Mean over classes of F1; a class that is neither labelled nor predicted is left out.
+
+    Labels that are rows of zeros and ones are tags: each is predicted where its score is 0.5 at least (see
+    `Tagging.metric_scores`).
+    """
 
     def statistics(self, label: np.ndarray, scores_NO: np.ndarray) -> np.ndarray:
-        eye = np.eye(scores_NO.shape[1])
-        truth_NC, guess_NC = eye[label], eye[scores_NO.argmax(1)]
+        if label.ndim == 2:
+            truth_NC, guess_NC = label.astype(np.float64), (scores_NO >= 0.5).astype(np.float64)
+        else:
+            eye = np.eye(scores_NO.shape[1])
+            truth_NC, guess_NC = eye[label], eye[scores_NO.argmax(1)]
         return np.concatenate([truth_NC * guess_NC, truth_NC, guess_NC], 1)
 
     def combine(self, sums_RS: np.ndarray) -> np.ndarray:
         hit_RC, truth_RC, guess_RC = np.split(sums_RS, 3, axis=1)
-        return np.nanmean(_ratio(2 * hit_RC, truth_RC + guess_RC), axis=1)
+        return _mean_defined(ratio(2 * hit_RC, truth_RC + guess_RC))
 
 
 class Wape(Additive):
@@ -95,7 +76,27 @@ class Wape(Additive):
         return np.stack([np.abs(label - scores_NO[:, 0]), label], 1).astype(np.float64)
 
     def combine(self, sums_RS: np.ndarray) -> np.ndarray:
-        return _ratio(sums_RS[:, 0], sums_RS[:, 1])
+        return ratio(sums_RS[:, 0], sums_RS[:, 1])
+
+
+class AveragePrecision(Metric):
+    """Area under the precision-recall steps, sum over scores s of (recall gained at s) * (precision at s).
+
+    Equal scores are one step. Of tags the mean over labels is taken; a label that no row has is left out.
+    """
+
+    def values(self, label: np.ndarray, scores_NO: np.ndarray, weights_RN: np.ndarray) -> np.ndarray:
+        label_NO = label.reshape(len(label), -1)
+        columns = zip(label_NO.T, scores_NO.T, strict=True)
+        return _mean_defined(np.stack([self._of_one(truth, score, weights_RN) for truth, score in columns], 1))
+
+    def _of_one(self, truth: np.ndarray, score: np.ndarray, weights_RN: np.ndarray) -> np.ndarray:
+        order = np.argsort(-score, kind="stable")
+        ends = np.flatnonzero(np.append(np.diff(score[order]) < 0, True))
+        all_RG = weights_RN[:, order].cumsum(1)[:, ends]
+        hits_RG = (weights_RN[:, order] * (truth[order] == 1)).cumsum(1)[:, ends]
+        precision_RG = np.nan_to_num(ratio(hits_RG, all_RG))
+        return ratio((np.diff(hits_RG, axis=1, prepend=0.0) * precision_RG).sum(1), hits_RG[:, -1])
 
 
 class RocAuc(Metric):
@@ -111,7 +112,7 @@ class RocAuc(Metric):
         negative_RG = np.add.reduceat(negative_RN, starts, axis=1)
         below_RG = negative_RG.cumsum(1) - negative_RG / 2
         pairs = positive_RG.sum(1) * negative_RG.sum(1)
-        return _ratio((positive_RG * below_RG).sum(1), pairs)
+        return ratio((positive_RG * below_RG).sum(1), pairs)
 
 
 METRICS: dict[str, Metric] = {
@@ -122,14 +123,24 @@ METRICS: dict[str, Metric] = {
     "macro_f1": MacroF1(),
     "wape": Wape(),
     "roc_auc": RocAuc(),
+    "average_precision": AveragePrecision(),
+    "mae": MeanAbsoluteError(),
+    "rmse": RootMeanSquaredError(),
+    "pearson": Pearson(),
+    "ndcg@10": Ndcg(10),
+    "mrr": ReciprocalRank(),
 }
-"""Every metric by the name that a suite file uses."""
+"""Metrics of scores by the name that a suite file uses; those of ranked lists are `RETRIEVAL_METRICS`."""
 
 METRICS_OF_KIND: dict[str, tuple[str, ...]] = {
     "multilabel": ("recall@5", "recall@10", "recall@20"),
-    "binary": ("roc_auc",),
+    "tagging": ("macro_f1", "average_precision"),
+    "binary": ("roc_auc", "average_precision"),
     "multiclass": ("accuracy", "macro_f1"),
     "count": ("wape",),
+    "regression": ("mae", "rmse", "pearson"),
+    "ranking": ("ndcg@10", "mrr"),
+    "retrieval": tuple(RETRIEVAL_METRICS),
 }
 """What is reported for each kind; a task's gated metric must be among them."""
 
@@ -143,4 +154,4 @@ def metric_of(name: str, kind: str) -> Metric:
     if name not in METRICS_OF_KIND.get(kind, ()):
         allowed = ", ".join(METRICS_OF_KIND.get(kind, ()))
         raise SuiteError(f"metric {name!r} does not fit a task of kind {kind!r}", remedy=f"use one of: {allowed}")
-    return METRICS[name]
+    return RETRIEVAL_METRICS[name] if kind == "retrieval" else METRICS[name]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from polymart.config import Task
 from polymart.errors import SuiteError
-from polymart.evaluation.metrics import Additive, Metric, _ratio as ratio
+from polymart.evaluation.metric import Additive, Metric, ratio
 from polymart.tasks import kind_of
 
 TOP = 100
