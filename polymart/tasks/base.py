@@ -44,10 +44,6 @@ class TaskKind(ABC):
         """What this kind must know of the training labels; nothing for most kinds."""
         return TargetStatistics()
 
-    def fit_thresholds(self, target: Tensor, scores_BS: np.ndarray) -> list[float] | None:
-        """Scores from which each label applies, chosen on validation rows; None for a kind that decides nothing."""
-        return None
-
     def bind(self, task: Task, statistics: TargetStatistics) -> TaskKind:
         """This kind with the settings of ``task`` and what was learned from its labels."""
         return self

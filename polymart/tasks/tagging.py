@@ -35,9 +35,6 @@ class Tagging(TaskKind):
         # Labels that never or always apply have no entropy; the floor keeps the loss finite.
         return TargetStatistics(scale=max(float(entropy_L.mean()), 1e-3))
 
-    def fit_thresholds(self, target: Tensor, scores_BS: np.ndarray) -> list[float]:
-        return best_thresholds(target.numpy(), scores_BS)
-
     def bind(self, task: Task, statistics: TargetStatistics) -> TaskKind:
         return Tagging(statistics.scale, statistics.thresholds)
 

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from fixtures.tiny_suite import tiny_suite
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from fixtures.tiny_suite import tiny_suite
 
 from polymart.tasks import TargetStatistics
 from polymart.tasks.count import Count
