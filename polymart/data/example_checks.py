@@ -23,13 +23,14 @@ def input_columns(inputs: Inputs) -> list[str]:
     return list(dict.fromkeys([*singles, *inputs.numeric, *inputs.categorical, *lists]))
 
 
-def check_examples(frame: pd.DataFrame, task: Task, labels: Sequence[str] | None) -> None:
+def check_examples(frame: pd.DataFrame, task: Task, labels: Sequence[str] | None, num_items: int = 0) -> None:
     """Stop on an example table that a model must not learn from.
 
     Raises:
         TableError: a column is absent, an example id repeats, a split is empty, an input is missing in every
             training row, or a numeric input is infinite.
-        LabelError: a label stands outside the label map, or is no valid value of the task's kind.
+        LabelError: a label stands outside the label map or the item table (of ``num_items`` rows), or is no valid
+            value of the task's kind.
     """
     _check_columns(frame, task)
     repeated = frame.example_id.duplicated()
@@ -45,7 +46,7 @@ def check_examples(frame: pd.DataFrame, task: Task, labels: Sequence[str] | None
                 remedy="move the split dates into the period of the data, or leave the task out",
             )
     _check_inputs(frame, task)
-    _check_labels(frame, task, labels)
+    _check_labels(frame, task, labels, num_items)
 
 
 def _check_columns(frame: pd.DataFrame, task: Task) -> None:
@@ -76,24 +77,26 @@ def _check_inputs(frame: pd.DataFrame, task: Task) -> None:
             )
 
 
-def _check_labels(frame: pd.DataFrame, task: Task, labels: Sequence[str] | None) -> None:
+def _check_labels(frame: pd.DataFrame, task: Task, labels: Sequence[str] | None, num_items: int) -> None:
     if task.kind in ("multiclass", "multilabel") and not labels:
         raise LabelError(f"task {task.name!r} ({task.kind}) has no label map", remedy="list its labels in labels.json")
-    foreign = ~_is_valid(frame[task.label], task.kind, list(labels or ()))
+    foreign = ~_is_valid(frame[task.label], task.kind, list(labels or ()), num_items)
     if foreign.any():
         value = frame[task.label][foreign].iloc[0]
         raise LabelError(
-            f"task {task.name!r}: label {value!r} is outside {_allowed(task.kind, labels)}; "
+            f"task {task.name!r}: label {value!r} is outside {_allowed(task.kind, labels, num_items)}; "
             f"{int(foreign.sum())} such rows, e.g. {_ids(frame, foreign)}",
             remedy="correct those label rows, or prepare the tables again so that rows and label map agree",
         )
 
 
-def _is_valid(column: pd.Series, kind: str, labels: list[str]) -> pd.Series:
+def _is_valid(column: pd.Series, kind: str, labels: list[str], num_items: int) -> pd.Series:
     if kind == "multiclass":
         return column.isin(labels)
     if kind == "multilabel":
         return column.map(lambda ids: _ids_within(ids, len(labels))).astype(bool)
+    if kind == "retrieval":
+        return column.map(lambda ids: _ids_within(ids, num_items)).astype(bool)
     numbers = pd.to_numeric(column, errors="coerce")
     return numbers.isin([0, 1]) if kind == "binary" else numbers.ge(0) & np.isfinite(numbers)
 
@@ -105,7 +108,9 @@ def _ids_within(ids: object, count: int) -> bool:
     return len(values) > 0 and bool((values >= 0).all() and (values < count).all())
 
 
-def _allowed(kind: str, labels: Sequence[str] | None) -> str:
+def _allowed(kind: str, labels: Sequence[str] | None, num_items: int) -> str:
+    if kind == "retrieval":
+        return f"non-empty lists of row numbers 0..{num_items - 1} of the item table"
     if kind == "multilabel":
         return f"non-empty lists of ids 0..{len(labels or ()) - 1}"
     if kind == "multiclass":

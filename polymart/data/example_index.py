@@ -29,7 +29,9 @@ class TaskExamples(BaseModel):
     purged: int
     """Label rows whose window crosses a border of the split."""
     labels: list[str] | None
-    """The label map, by index; none for binary and count tasks."""
+    """The label map, by index; none where labels are numbers or items."""
+    items: str | None = None
+    """The item table ``items/<items>.parquet`` whose row numbers are the labels of a retrieval task."""
     data_origin: Origin
     licence: str
     note: str

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from polymart.config import Suite, Task
 from polymart.data.example_checks import check_examples
 from polymart.data.example_index import ExamplesIndex, TaskExamples, read_examples, read_examples_index
+from polymart.data.items import copy_items, read_items
 from polymart.data.prepare import TABLES_OF
 from polymart.data.provenance import provenance
 from polymart.data.sampling import limit_rows
@@ -37,7 +38,8 @@ Retrieve = Callable[[str, pd.DataFrame], pd.DataFrame]
 
 
 def write_examples(tables: Path, suite: Suite, out: Path, *, retrieve: Retrieve) -> ExamplesIndex:
-    """Write ``<task>.parquet`` for every task whose data is present, and ``examples.json``.
+    """Write ``<task>.parquet`` for every task whose data is present, ``items/<name>.parquet`` of those that rank the
+    items of a catalogue, and ``examples.json``.
 
     Args:
         tables: folder written by `polymart.data.prepare.prepare_tables`.
@@ -62,9 +64,12 @@ def write_examples(tables: Path, suite: Suite, out: Path, *, retrieve: Retrieve)
         for task in present:
             rows = build_label_rows(tables, task, suite.seed)
             joined = rows if task.feature_service is None else retrieve(task.feature_service, rows)
-            frame = finish_examples(joined, task, info[task.source], expected=rows)
+            frame = finish_examples(joined, task, info[task.source], _num_items(tables, task), expected=rows)
             written[task.name] = _write_task(folder, frame, task, info[task.source], rows.attrs)
-        digest = digest_text("\n".join(f"{name} {written[name].digest}" for name in sorted(written)))
+        digests = {name: examples.digest for name, examples in written.items()}
+        for items in sorted({task.items for task in present if task.items}):
+            digests[f"items/{items}"] = copy_items(tables, items, folder)
+        digest = digest_text("\n".join(f"{name} {digests[name]}" for name in sorted(digests)))
         index = ExamplesIndex(tasks=written, skipped=skipped, digest=digest)
         write_json(folder / "examples.json", index.model_dump(mode="json"))
     return index
@@ -103,7 +108,12 @@ def build_label_rows(tables: Path, task: Task, seed: int) -> pd.DataFrame:
 
 
 def finish_examples(
-    joined: pd.DataFrame, task: Task, labels_info: dict[str, object], *, expected: pd.DataFrame | None = None
+    joined: pd.DataFrame,
+    task: Task,
+    labels_info: dict[str, object],
+    num_items: int = 0,
+    *,
+    expected: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Check a joined table and return it, ordered as the label rows were.
 
@@ -111,6 +121,7 @@ def finish_examples(
         joined: label rows with features.
         task: the task.
         labels_info: the source's entry of ``labels.json``.
+        num_items: rows of the task's item table.
         expected: the label rows that went into the join.
 
     Raises:
@@ -123,8 +134,14 @@ def finish_examples(
             "or their order changed",
             remedy="use the duckdb offline engine of feature_repo; other engines lose rows",
         )
+    if labels_info.get("items") != task.items:
+        raise TableError(
+            f"task {task.name!r}: its labels are rows of the item table {labels_info.get('items')!r}, "
+            f"the suite names {task.items!r}",
+            remedy="correct the task's items",
+        )
     labels = labels_info["labels"]
-    check_examples(joined, task, labels if isinstance(labels, list) else None)
+    check_examples(joined, task, labels if isinstance(labels, list) else None, num_items)
     return joined.reset_index(drop=True)
 
 
@@ -134,6 +151,10 @@ def skip_reason(task: Task) -> str:
     known = sorted(name.removeprefix("labels/") for names in TABLES_OF.values() for name in names if "labels/" in name)
     how = provenance(source).get if source else f"no source makes these labels; known are {', '.join(known)}"
     return f"{task.name} is left out, its data ({source or task.source}) is absent: {how}"
+
+
+def _num_items(tables: Path, task: Task) -> int:
+    return len(read_items(tables, task.items)) if task.items else 0
 
 
 def _label_file(tables: Path, task: Task) -> Path:
