@@ -62,14 +62,26 @@ def _lists(*, ids: bool = False) -> pa.Column:
     return pa.Column(object, checks)
 
 
+def _picture() -> pa.Column:
+    png = pa.Check(lambda s: s.map(lambda v: v.startswith(b"\x89PNG\r\n\x1a\n")), error="starts as a PNG does")
+    return pa.Column(object, png)
+
+
 def _ascends(ids: np.ndarray) -> bool:
     return bool(len(ids)) and bool(ids[0] >= 0) and bool((np.diff(ids) > 0).all())
 
 
-def _aligned(frame: Frame) -> pd.Series:
-    lengths = frame.category_ids.map(len)
-    same = [frame[name].map(len) == lengths for name in ("category_count", "category_decayed", "category_gap")]
-    return same[0] & same[1] & same[2]
+def _history(prefix: str) -> tuple[dict[str, pa.Column], pa.Check]:
+    """The four list columns of a history and the check that they are aligned."""
+    lists = [f"{prefix}_{part}" for part in ("count", "decayed", "gap")]
+
+    def aligned(frame: Frame) -> pd.Series:
+        lengths = frame[f"{prefix}_ids"].map(len)
+        same = [frame[name].map(len) == lengths for name in lists]
+        return same[0] & same[1] & same[2]
+
+    columns = {f"{prefix}_ids": _lists(ids=True), **{name: _lists() for name in lists}}
+    return columns, pa.Check(aligned, error=f"the four {prefix} lists have the same length")
 
 
 def _schema(name: str, columns: dict[str, pa.Column], unique: list[str], *checks: pa.Check) -> pa.DataFrameSchema:
@@ -85,6 +97,13 @@ def _features(name: str, keys: list[str], columns: dict[str, pa.Column], *checks
     return _schema(name, {**{key: _id() for key in keys}, **stamps, **columns}, unique, known, *checks)
 
 
+def _payment() -> dict[str, pa.Column]:
+    """What both tables of card transactions hold."""
+    past = {"card_before": _number(), "card_gap_days": _number(nullable=True), "amount_to_mean": _number(nullable=True)}
+    clock = {"amount": _number(), "hour": _number(0, 23), "weekday": _number(0, 6)}
+    return {**clock, **past, "label": _count(0, 1), "split": _text(_SPLITS)}
+
+
 def _decision(name: str, columns: dict[str, pa.Column]) -> pa.DataFrameSchema:
     window = pa.Check(
         lambda f: f.label_end >= f.event_timestamp + pd.Timedelta(seconds=1),
@@ -95,6 +114,8 @@ def _decision(name: str, columns: dict[str, pa.Column]) -> pa.DataFrameSchema:
 
 
 _SPLITS = ["train", "val", "test"]
+_CATEGORY_LISTS, _CATEGORIES_ALIGNED = _history("category")
+_PRODUCT_LISTS, _PRODUCTS_ALIGNED = _history("product")
 _WHOLE = pa.Check(lambda f: f.end_date >= f.start_date, error="a campaign ends after it starts")
 
 _ALL = [
@@ -207,14 +228,56 @@ _ALL = [
     _features(
         "features/household_history",
         ["household_id"],
+        {"history_text": _text(), **_CATEGORY_LISTS},
+        _CATEGORIES_ALIGNED,
+    ),
+    _features("features/household_products", ["household_id"], _PRODUCT_LISTS, _PRODUCTS_ALIGNED),
+    _features(
+        "features/household_visit",
+        ["household_id"],
         {
-            "history_text": _text(),
-            "category_ids": _lists(ids=True),
-            "category_count": _lists(),
-            "category_decayed": _lists(),
-            "category_gap": _lists(),
+            "visit_weekday": _text(),
+            "visit_hour_sin": _number(-1, 1),
+            "visit_hour_cos": _number(-1, 1),
+            "visit_value": _number(),
+            "visit_units": _number(1),
+            "visit_categories": _number(1),
+            "visit_value_ratio": _number(nullable=True),
+            "gap_days_before": _number(nullable=True),
+            "gap_days_recent": _number(nullable=True),
+            "quick_return_share": _number(0, 1, nullable=True),
+            "quick_return_share_recent": _number(0, 1, nullable=True),
+            "visits_7d": _number(1),
+            "next_weekdays_share": _number(0, 1),
         },
-        pa.Check(_aligned, error="the four category lists have the same length"),
+    ),
+    _features(
+        "features/household_activity",
+        ["household_id"],
+        {
+            **{name: _number() for name in ("days_since_visit", "days_known", "visits_28d", "visits_84d")},
+            **{name: _number() for name in ("spend_28d", "spend_84d", "gap_days_std")},
+            **{name: _number(0, 3, nullable=True) for name in ("visits_trend", "spend_trend")},
+            "active_weeks_12": _number(0, 12),
+            **{name: _number(nullable=True) for name in ("longest_gap_days", "usual_gap_days", "overdue_ratio")},
+        },
+    ),
+    _features(
+        "features/household_category",
+        ["household_id", "category_id"],
+        {
+            "days_since_bought": _number(0, 28),
+            "bought_count": _number(4),
+            **{name: _number() for name in ("bought_decayed", "bought_gap_days", "bought_gap_days_last")},
+            "bought_gap_ratio": _number(),
+            "bought_28d": _number(1),
+            "bought_84d": _number(1),
+        },
+    ),
+    _features(
+        "features/category_week",
+        ["category_id"],
+        {"category_text": _text(), "habits_past": _number(), "repurchase_rate": _number(0, 1, nullable=True)},
     ),
     _features(
         "features/campaign",
@@ -250,6 +313,32 @@ _ALL = [
     _decision("labels/next_category", {"household_id": _id(), "label": _lists(ids=True)}),
     _decision("labels/coupon_response", {"household_id": _id(), "campaign_id": _id(), "label": _count(0, 1)}),
     _decision("labels/demand", {"category_id": _id(), "store_id": _id(), "series_id": _text(), "label": _number()}),
+    _decision("labels/next_product", {"household_id": _id(), "label": _lists(ids=True)}),
+    _decision("labels/repurchase_7d", {"household_id": _id(), "category_id": _id(), "label": _count(0, 1)}),
+    _decision("labels/next_action", {"household_id": _id(), "label": _count(0, 1)}),
+    _decision("labels/churn", {"household_id": _id(), "label": _count(0, 1)}),
+    _schema(
+        "labels/search_relevance",
+        {
+            **{name: _text() for name in ("example_id", "query_id", "query", "product_text")},
+            "label": _count(0, 3),
+            "split": _text(_SPLITS),
+        },
+        ["example_id"],
+        pa.Check(lambda f: f.groupby("query_id").split.transform("nunique") == 1, error="a query stands in one split"),
+    ),
+    _schema(
+        "items/products",
+        {
+            "item_id": _id(),
+            "text": _text(),
+            "category": _text(),
+            "category_id": _id(),
+            **{name: pa.Column(str) for name in ("product_type", "package", "brand")},
+        },
+        ["item_id"],
+        pa.Check(lambda f: f.item_id.is_monotonic_increasing, error="item_id ascends in the order of rows"),
+    ),
     _schema(
         "labels/sentiment",
         {
@@ -265,6 +354,66 @@ _ALL = [
     _schema(
         "labels/intent",
         {"example_id": _text(), "text": _text(), "label": _text(), "split": _text(_SPLITS)},
+        ["example_id"],
+    ),
+    _schema(
+        "labels/emotion",
+        {"example_id": _text(), "text": _text(), "label": _lists(ids=True), "split": _text(_SPLITS)},
+        ["example_id"],
+    ),
+    _schema(
+        "labels/review_quality",
+        {
+            "example_id": _text(),
+            "product": _text(),
+            "text": _text(),
+            "label": _text(["great", "other"]),
+            "split": _text(_SPLITS),
+        },
+        ["example_id"],
+    ),
+    _schema("items/support_documents", {"item_id": _text(), "text": _text()}, ["item_id"]),
+    _schema(
+        "labels/answer",
+        {"example_id": _text(), "text": _text(), "label": _lists(ids=True), "split": _text(_SPLITS)},
+        ["example_id"],
+    ),
+    _schema(
+        "labels/fraud",
+        {
+            "example_id": _text(),
+            "card_id": _id(),
+            "event_timestamp": _time(),
+            **_payment(),
+            "months_to_expiry": _number(),
+            "store_before": _number(),
+            **{name: _text(nullable=True) for name in ("currency", "provider", "country", "customer_present")},
+        },
+        ["example_id"],
+    ),
+    _schema(
+        "labels/fraud_ieee",
+        {
+            "example_id": _text(),
+            "card": _text(),
+            "day": _count(0, 181),
+            **_payment(),
+            **{f"C{number}": _number() for number in range(1, 15)},
+            **{f"id_{number}": _number(None, nullable=True) for number in (13, 17, 19, 20, 21, 26)},
+            **{f"id_{number}": _text(nullable=True) for number in (16, 27)},
+            **{name: _text(nullable=True) for name in ("ProductCD", "R_emaildomain")},
+            **{name: _text(nullable=True) for name in ("card2", "card3", "card5", "addr1", "addr2")},
+        },
+        ["example_id"],
+    ),
+    _schema(
+        "labels/image_category",
+        {"example_id": _text(), "image": _picture(), "label": _text(), "split": _text(_SPLITS)},
+        ["example_id"],
+    ),
+    _schema(
+        "labels/image_attributes",
+        {"example_id": _text(), "image": _picture(), "label": _lists(ids=True), "split": _text(_SPLITS)},
         ["example_id"],
     ),
 ]

@@ -1,14 +1,14 @@
 """Amazon Fine Foods reviews, read from the lazy-load database of an R package (no R needed).
 
-An R package keeps its data sets in ``Rdata.rdb``, one compressed block each; ``Rdata.rdx`` tells where each begins.
-Both are plain data: reading them runs no code (docs/adr/0005-food-reviews-from-an-r-package.md).
+An R package keeps its data sets in ``Rdata.rdb``, one compressed block each; ``Rdata.rdx`` (gzip) tells where each
+begins. Both are plain data: reading them runs no code (docs/adr/0005-food-reviews-from-an-r-package.md).
 """
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +70,10 @@ def _read_dataset(folder: Path, name: str) -> pd.DataFrame:
     """One data set of the database in ``folder``."""
     index, blocks = (Path(source_file(folder, file, "finefoods")).read_bytes() for file in ("Rdata.rdx", "Rdata.rdb"))
     try:
-        first, length = (int(number) for number in _from_r(zlib.decompress(index))["variables"][name])
+        first, length = (int(number) for number in _from_r(gzip.decompress(index))["variables"][name])
         block = blocks[first + BLOCK_HEADER : first + length]
         return _from_r(lzma.decompress(block, format=lzma.FORMAT_RAW, filters=XZ))[["product", "review", "score"]]
-    except (zlib.error, lzma.LZMAError, KeyError, ValueError, NotImplementedError) as error:
+    except (gzip.BadGzipFile, EOFError, lzma.LZMAError, KeyError, ValueError, NotImplementedError) as error:
         raise TableError(
             f"source finefoods: {folder} holds no readable data set {name!r}: {error}",
             remedy="delete that folder and run: polymart data fetch finefoods",

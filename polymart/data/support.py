@@ -14,10 +14,8 @@ from polymart.data.tables import LabelInfo, Rules, Wanted, source_file, unit_has
 from polymart.errors import TableError
 
 KEY = "retail_kb"
-OPENING = re.compile(r'(?:opening|start)[^"“]{0,120}["“]([^"”]{20,})["”]', re.IGNORECASE)
-"""The words with which the scenario lets its customer begin."""
-SITUATION_PARAGRAPHS = 2
-"""Where a scenario quotes no beginning, its first paragraphs tell who calls and why."""
+OPENING = re.compile(r'(?:opening|start)[^"“]{0,120}["“]([^"”]{40,})["”]', re.IGNORECASE)
+"""The words with which a scenario lets its customer begin; anything shorter is a name, not a question."""
 TRAIN_SHARE, VAL_SHARE = 0.4, 0.2
 
 
@@ -45,12 +43,13 @@ def read_documents(folder: Path) -> pd.DataFrame:
 def read_needs(folder: Path, documents: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """What customers ask, and which documents it takes to help them.
 
-    The query is what the customer says first, or, where the scenario does not quote it, the situation in which it
-    places the customer. The rest of a scenario tells how the talk goes on: it names products that only the
-    documents give away, and is not read.
+    The query is what the customer says first, as the scenario quotes it. The rest of a scenario directs the talk: it
+    names products that only the documents give away, and is not read. A task whose scenario quotes no beginning is
+    left out.
 
     Returns:
-        example_id, text, label (positions in ``documents``, ascending), split (by a stable hash of the task).
+        example_id, text, label (positions in ``documents``, ascending), split (by a stable hash of the text, since
+        some customers begin with the same words).
 
     Raises:
         TableError: the file is missing or breaks its form, or a task needs a document that does not exist.
@@ -66,28 +65,26 @@ def read_needs(folder: Path, documents: pd.DataFrame, rules: Rules) -> pd.DataFr
             f"source {KEY}: a task of tasks.json lacks the key or needs the document {error}", remedy=_REMEDY
         ) from error
     frame = pd.DataFrame(rows, columns=["example_id", "text", "label"])
-    kept = frame[frame.label.map(len) > 0].copy()
-    rules.add("labels/answer", "a task needs at least one document", len(frame), len(kept))
-    kept["split"] = kept.example_id.map(_split)
+    kept = frame[frame.text.notna() & frame.label.map(bool)].copy()
+    rules.add("labels/answer", "a scenario quotes how its customer begins, and needs a document", len(frame), len(kept))
+    kept["split"] = kept.text.map(_split)
     return kept.sort_values("example_id", ignore_index=True)
 
 
 _REMEDY = f"delete that folder and run: polymart data fetch {KEY}"
 
 
-def _query(scenario: str) -> str:
-    if opening := OPENING.search(scenario):
-        return _words(opening.group(1))
-    paragraphs = [paragraph for paragraph in scenario.split("\n\n") if paragraph.strip()]
-    return _words(" ".join(paragraphs[:SITUATION_PARAGRAPHS]))
+def _query(scenario: str) -> str | None:
+    opening = OPENING.search(scenario)
+    return _words(opening.group(1)) if opening else None
 
 
 def _positions(task: dict[str, Any], position: dict[str, int]) -> list[int]:
     return sorted({position[item] for item in task["required_documents"]})
 
 
-def _split(task: str) -> str:
-    place = unit_hash("answer", task)
+def _split(text: str) -> str:
+    place = unit_hash("answer", text)
     return "train" if place < TRAIN_SHARE else "val" if place < TRAIN_SHARE + VAL_SHARE else "test"
 
 
