@@ -76,15 +76,16 @@ class Retrieval(TaskKind):
 
     def decode(self, scores_BO: np.ndarray, labels: Sequence[str] | None, top: int = 10) -> list[dict[str, Any]]:
         order = np.argsort(-scores_BO, axis=1, kind="stable")[:, :top]
-        return self.decode_ranked(order, np.take_along_axis(scores_BO, order, 1), np.asarray(labels, dtype=object))
-
-    def decode_ranked(self, ranked_BK: np.ndarray, scores_BK: np.ndarray, ids_I: np.ndarray) -> list[dict[str, Any]]:
-        """One JSON-ready answer per row of ranked item positions, best first."""
-        return [
-            {"items": [{"item_id": id_, "score": float(s)} for id_, s in zip(ids_I[best].tolist(), row, strict=True)]}
-            for best, row in zip(ranked_BK, scores_BK, strict=True)
-        ]
+        return ranked_answers(order, np.take_along_axis(scores_BO, order, 1), np.asarray(labels, dtype=object))
 
     def summary(self, scores_BO: np.ndarray, labels: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
         best = scores_BO.argmax(1)
         return np.asarray(labels, dtype=object)[best], scores_BO.max(1)
+
+
+def ranked_answers(ranked_BK: np.ndarray, scores_BK: np.ndarray, ids_I: np.ndarray) -> list[dict[str, Any]]:
+    """One JSON-ready answer per row of ranked item positions, best first."""
+    return [
+        {"items": [{"item_id": id_, "score": float(s)} for id_, s in zip(ids_I[best].tolist(), row, strict=True)]}
+        for best, row in zip(ranked_BK, scores_BK, strict=True)
+    ]
