@@ -108,6 +108,44 @@ class Limits(Frozen):
     test: int = Field(0, ge=0)
 
 
+class Join(Frozen):
+    """A further file whose columns are added to each row of a table."""
+
+    file: str
+    on: list[str] = Field(min_length=1)
+    """Columns of both files that identify a row of this one."""
+
+
+class Table(Frozen):
+    """A table of your own, which becomes the task's label table; docs/your-own-data.md has whole examples.
+
+    Files are csv, tsv or parquet, absolute or below ``POLYMART_EXTRA_DATA``. Columns are read as the task's inputs,
+    label, group and cluster name them; ``example_id`` (else rows are numbered), ``event_timestamp``, ``label_end`` and
+    ``split`` are read where they exist.
+    """
+
+    file: str | dict[Literal["train", "val", "test"], str]
+    """The file, or one file of each split."""
+    join: list[Join] = []
+    """Files whose columns are added, e.g. the texts of queries and products that the rows name by id."""
+    columns: dict[str, str] = {}
+    """Name in the suite -> name in the file, where they differ."""
+    header: list[str] = []
+    """Names of the columns of a csv or tsv without a header line."""
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    """What stands between the fields; none takes the comma for .csv and the tabulator for .tsv."""
+    quotes: bool = True
+    """Whether a double quote opens a field that may hold the delimiter; false reads it as a letter."""
+    labels: dict[str, int | float | str] = {}
+    """Label in the file -> label of the task, e.g. ``{Exact: 3, Irrelevant: 0}``; empty takes labels as they are."""
+    tag_delimiter: str = Field(",", min_length=1)
+    """What stands between the labels of one row (tagging, multilabel)."""
+    data_origin: Origin
+    """Where the numbers come from; shown next to every figure."""
+    licence: str = Field(min_length=1)
+    note: str = ""
+
+
 class Task(Frozen):
     """One decision of the shop, learned by one head."""
 
@@ -116,7 +154,9 @@ class Task(Frozen):
     kind: Kind
     """What is predicted; decides head, loss, decoding and metrics."""
     source: Name
-    """The example builder in `polymart.data.examples` that makes the label rows."""
+    """The label table ``labels/<source>.parquet``; several tasks may read different labels of one table."""
+    table: Table | None = None
+    """A table of your own from which ``source`` is made; none takes a source that Polymart knows."""
     inputs: Inputs
     label: str = "label"
     """Label column of the example table."""
@@ -150,6 +190,12 @@ class Task(Frozen):
     """Temporal split; none where the source brings its own (questions) or splits by cluster (reviews)."""
     limits: Limits = Limits()
 
+    @model_validator(mode="after")
+    def _table_has_labels(self) -> Task:
+        if self.table and (self.kind == "retrieval" or self.inputs.label_history):
+            raise ValueError("a table of your own brings no item table and no label history: leave them out")
+        return self
+
 
 class Adapter(Frozen):
     """A small trainable part inside a frozen encoder (peft); ``encoder.trainable_layers`` does not apply then."""
@@ -165,7 +211,7 @@ class Adapter(Frozen):
 
 
 class Encoder(Frozen):
-    """The shared text encoder."""
+    """The shared encoders of texts and of pictures."""
 
     dataset: Name = "minilm"
     """Archive key of the pretrained weights."""
@@ -174,6 +220,12 @@ class Encoder(Frozen):
     trainable_layers: int = Field(6, ge=0)
     """How many top layers are fine-tuned; embeddings and the layers below stay frozen."""
     adapter: Adapter = Adapter()
+    image_dataset: Name = "efficientnet_lite0"
+    """Archive key of the pretrained image backbone; fetched only where a task has pictures."""
+    image_size: int = Field(64, ge=32, le=512)
+    """Pixels of each side to which a picture is shrunk or enlarged; time grows with its square."""
+    image_trainable_blocks: int = Field(8, ge=0, le=16)
+    """How many top blocks of the image backbone are fine-tuned; the blocks below stay frozen."""
 
 
 class Balancing(Frozen):
@@ -288,6 +340,22 @@ class Suite(Frozen):
             raise ValueError(f"task names must be unique; found twice: {', '.join(twice)}")
         return self
 
+    @model_validator(mode="after")
+    def _one_table_a_source(self) -> Suite:
+        sources = [task.source for task in self.tasks]
+        shared = sorted({task.source for task in self.tasks if task.table and sources.count(task.source) > 1})
+        if shared:
+            raise ValueError(f"a task with a table needs a source name of its own; found twice: {', '.join(shared)}")
+        return self
+
+    @model_validator(mode="after")
+    def _prefix_is_kept(self) -> Suite:
+        if self.encoder.adapter.method == "prefix" and self.training.gradient_checkpointing:
+            raise ValueError(
+                "training.gradient_checkpointing would drop the prefix of encoder.adapter: switch one of them off"
+            )
+        return self
+
     def task(self, name: str) -> Task:
         """The task called ``name``.
 
@@ -303,6 +371,10 @@ class Suite(Frozen):
     def to_json(self) -> str:
         """Canonical JSON; the form in which a suite travels as a pipeline parameter."""
         return canonical_json(self.model_dump(mode="json"))
+
+    def max_tokens(self, task: Task) -> int:
+        """Longest text of ``task`` in tokens."""
+        return task.max_tokens or self.encoder.max_tokens
 
     @property
     def digest(self) -> str:

@@ -419,6 +419,8 @@ _ALL = [
 ]
 SCHEMAS: dict[str, pa.DataFrameSchema] = {str(schema.name): schema for schema in _ALL}
 """Schema of each table by its path below the tables folder, without ``.parquet``."""
+OWN_TABLE = pa.DataFrameSchema({"example_id": _text()}, unique=["example_id"], name="of your own")
+"""What holds of every table of the user's own; what its columns mean was checked when it was read."""
 
 
 def validate_table(frame_or_path: Frame | Path | str, schema: pa.DataFrameSchema) -> int:

@@ -19,13 +19,15 @@ class Needs(NamedTuple):
 
 
 def needs_of(suite: Suite) -> Needs:
-    """What the tasks and the encoder of ``suite`` read.
+    """What the tasks and the encoders of ``suite`` read.
 
     Raises:
-        ArchiveError: the encoder's ``dataset`` is no known archive.
+        ArchiveError: the encoder's ``dataset`` or ``image_dataset`` is no known archive.
     """
-    sources = {task.source for task in suite.tasks}
+    sources = {task.source for task in suite.tasks if task.table is None}
     archives = {key for key, archive in catalogue().items() if sources & set(archive.sources)}
     archives.add(archive_of(suite.encoder.dataset).key)
+    if any(task.inputs.image for task in suite.tasks):
+        archives.add(archive_of(suite.encoder.image_dataset).key)
     extras = [name for name, extra in EXTRAS.items() if sources & set(extra.sources)]
     return Needs(sorted(archives), sorted(extras))
