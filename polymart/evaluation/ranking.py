@@ -65,12 +65,14 @@ class Ndcg(PerQuery):
 class ReciprocalRank(PerQuery):
     """1 / rank of the first exact match; a query without an exact match is left out.
 
-    Rows of equal score all have the last of their places: a model gains nothing by not deciding.
+    Other rows of equal score stand before it: a model gains nothing by not deciding.
     """
 
     def of_queries(self, rows: pd.DataFrame) -> pd.Series:
-        rank = rows.groupby("query")["score"].rank(method="max", ascending=False)
-        return (1 / rank)[rows["grade"] == len(GRADES) - 1].groupby(rows["query"]).max()
+        exact = rows["grade"] == len(GRADES) - 1
+        best = rows["score"].where(exact).groupby(rows["query"]).max()
+        ahead = ~exact & (rows["score"] >= rows["query"].map(best))
+        return (1 / (1 + ahead.groupby(rows["query"]).sum())).where(best.notna())
 
 
 def random_order(task: Task, train: pd.DataFrame, test: pd.DataFrame, labels: Sequence[str] | None) -> np.ndarray:

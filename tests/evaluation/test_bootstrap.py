@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
-from test_metrics import example
+from test_metrics import PER_ROW, example
 
 from polymart.evaluation.bootstrap import CHUNK, compare, resample_counts, resampled
 from polymart.evaluation.metrics import METRICS, Metric
@@ -87,7 +87,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.84 <= covered / 200 <= 0.96
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", PER_ROW)
 @settings(max_examples=10)
 @given(seed=st.integers(0, 1000))
 def test_a_resample_is_the_metric_of_the_drawn_clusters(name, seed):

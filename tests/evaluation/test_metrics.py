@@ -2,11 +2,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    f1_score,
+    mean_absolute_error,
+    roc_auc_score,
+    root_mean_squared_error,
+)
 
 from polymart.errors import SuiteError
 from polymart.evaluation.metrics import METRICS, METRICS_OF_KIND, RecallAt, metric_of
 
+PER_QUERY = ("ndcg@10", "mrr")
+"""Metrics whose weights belong to whole queries; see test_ranking_metrics."""
+PER_ROW = [name for name in METRICS if name not in PER_QUERY]
 seeds = st.integers(0, 10**6)
 sizes = st.integers(1, 40)
 
@@ -14,12 +24,17 @@ sizes = st.integers(1, 40)
 def example(name: str, seed: int, size: int, ties: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Labels and scores that suit a metric; few distinct scores make ties."""
     numbers = np.random.default_rng(seed)
-    width = {"roc_auc": 1, "wape": 2, "accuracy": 7, "macro_f1": 7}.get(name, 30)
+    one = ("roc_auc", "average_precision", "mae", "rmse", "pearson", *PER_QUERY)
+    width = {"wape": 2, "accuracy": 7, "macro_f1": 7, **dict.fromkeys(one, 1)}.get(name, 30)
     scores = numbers.integers(0, 5, (size, width)) / 4 if ties else numbers.random((size, width))
     if name.startswith("recall"):
         return (numbers.random((size, width)) < 0.1).astype(np.float32), scores
-    if name == "roc_auc":
+    if name in ("roc_auc", "average_precision"):
         return numbers.integers(0, 2, size).astype(np.float32), scores
+    if name in ("mae", "rmse", "pearson"):
+        return numbers.normal(40.0, 5.0, size).astype(np.float32), scores * 10
+    if name in PER_QUERY:
+        return np.stack([numbers.integers(0, 4, size), np.arange(size) // 4], 1).astype(np.float32), scores
     if name == "wape":
         return numbers.poisson(3, size).astype(np.float32), scores * 10
     return numbers.integers(0, width, size), scores
@@ -66,6 +81,53 @@ def test_recall_agrees_with_counting(seed, size, k):
     assert np.isnan(found) if not recalls else found == pytest.approx(np.mean(recalls), rel=1e-6)
 
 
+@given(seeds, sizes, st.booleans())
+def test_average_precision_agrees_with_scikit_learn(seed, size, ties):
+    label, scores = example("average_precision", seed, size, ties)
+    weights = np.random.default_rng(seed + 1).random(size) + 0.1
+    if not label.any():
+        assert np.isnan(METRICS["average_precision"].value(label, scores))
+        return
+    found = METRICS["average_precision"].value(label, scores)
+    assert found == pytest.approx(average_precision_score(label, scores[:, 0]))
+    expected = average_precision_score(label, scores[:, 0], sample_weight=weights)
+    assert weighted("average_precision", label, scores, weights) == pytest.approx(expected)
+
+
+@given(seeds, sizes)
+def test_metrics_of_tags_agree_with_scikit_learn(seed, size):
+    numbers = np.random.default_rng(seed)
+    label, scores = numbers.integers(0, 2, (size, 5)).astype(np.float32), numbers.integers(0, 5, (size, 5)) / 4
+    weights = numbers.random(size) + 0.1
+    guess, shown = scores >= 0.5, label.any(0)
+    if (shown | guess.any(0)).any():
+        expected = f1_score(label, guess, average="macro", sample_weight=weights, zero_division=np.nan)
+        assert weighted("macro_f1", label, scores, weights) == pytest.approx(expected)
+    if shown.any():
+        expected = average_precision_score(label[:, shown], scores[:, shown], average="macro", sample_weight=weights)
+        assert weighted("average_precision", label, scores, weights) == pytest.approx(expected)
+
+
+@given(seeds, sizes, st.booleans())
+def test_metrics_of_numbers_agree_with_scikit_learn_and_numpy(seed, size, ties):
+    label, scores = example("mae", seed, size, ties)
+    weights = np.random.default_rng(seed + 1).random(size) + 0.1
+    for name, reference in (("mae", mean_absolute_error), ("rmse", root_mean_squared_error)):
+        expected = reference(label, scores[:, 0], sample_weight=weights)
+        assert weighted(name, label, scores, weights) == pytest.approx(expected, rel=1e-5)
+    if size > 1 and len(set(scores[:, 0])) > 1:
+        covariance = np.cov(label, scores[:, 0], aweights=weights)
+        expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
+        assert weighted("pearson", label, scores, weights) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_constant_correlates_with_nothing():
+    label, constant = np.arange(9.0), np.full((9, 1), 0.1)
+    assert METRICS["pearson"].value(label, constant) == 0
+    assert np.isnan(METRICS["pearson"].value(constant[:, 0], label[:, None]))
+    assert METRICS["pearson"].value(label + 1e7, label[:, None] * 1e-7) == pytest.approx(1)
+
+
 @given(seeds, sizes)
 def test_wape_agrees_with_its_definition(seed, size):
     label, scores = example("wape", seed, size)
@@ -76,7 +138,7 @@ def test_wape_agrees_with_its_definition(seed, size):
         assert found == pytest.approx(sum(abs(y - s[0]) for y, s in zip(label, scores, strict=True)) / label.sum())
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", PER_ROW)
 @given(seed=seeds, size=sizes)
 def test_whole_weights_are_repeated_rows(name, seed, size):
     label, scores = example(name, seed, size)
@@ -106,14 +168,16 @@ def test_a_perfect_model_reaches_the_best_value(name):
     elif name in ("accuracy", "macro_f1"):
         perfect = np.eye(7)[label]
     else:
-        perfect = label[:, None]
+        perfect = label.reshape(len(label), -1)[:, :1]
     metric = METRICS[name]
     assert metric.value(label, perfect) == pytest.approx(1.0 if metric.greater_is_better else 0.0)
-    assert (metric.value(label, scores[: len(label)]) < 1) == metric.greater_is_better or name == "wape"
+    value = metric.value(label, scores[: len(label)])
+    assert value < 1 if metric.greater_is_better else value > 0
 
 
 def test_every_metric_belongs_to_a_kind_and_a_foreign_one_is_refused():
-    assert {name for names in METRICS_OF_KIND.values() for name in names} == set(METRICS)
+    used = {name for kind, names in METRICS_OF_KIND.items() if kind != "retrieval" for name in names}
+    assert used == set(METRICS)
     assert metric_of("wape", "count") is METRICS["wape"]
     for name, kind in (("wape", "binary"), ("gini", "binary"), ("roc_auc", "regression")):
         with pytest.raises(SuiteError, match=rf"metric '{name}' does not fit a task of kind '{kind}'"):
