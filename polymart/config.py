@@ -112,7 +112,7 @@ class Join(Frozen):
     """A further file whose columns are added to each row of a table."""
 
     file: str
-    on: list[str] = Field(min_length=1)
+    by: list[str] = Field(min_length=1)
     """Columns of both files that identify a row of this one."""
 
 

@@ -63,13 +63,12 @@ def _report(done: Submission, waited: bool) -> None:
 
 def _known(suite: Suite) -> dict[str, str]:
     from polymart.config import Settings
-    from polymart.data.archives import data_version
-    from polymart.data.needs import needs_of
+    from polymart.data.sources import suite_data_version
     from polymart.version import code_version
 
     return {
         "suite": suite.to_json(),
-        "data_version": data_version(needs_of(suite).archives, Settings()),
+        "data_version": suite_data_version(suite, Settings()),
         "code_version": code_version(),
     }
 

@@ -14,6 +14,7 @@ from polymart.config import Suite, Task
 from polymart.data.example_checks import check_examples
 from polymart.data.example_index import ExamplesIndex, TaskExamples, read_examples, read_examples_index
 from polymart.data.items import copy_items, read_items
+from polymart.data.own_tables import how_to_bring
 from polymart.data.prepare import TABLES_OF
 from polymart.data.provenance import provenance
 from polymart.data.sampling import limit_rows
@@ -147,6 +148,8 @@ def finish_examples(
 
 def skip_reason(task: Task) -> str:
     """One line: why a task without a label table is left out, and how to get its data."""
+    if task.table is not None:
+        return f"{task.name} is left out, a file of its table is absent: {how_to_bring(task.table)}"
     source = next((key for key, names in TABLES_OF.items() if f"labels/{task.source}" in names), None)
     known = sorted(name.removeprefix("labels/") for names in TABLES_OF.values() for name in names if "labels/" in name)
     how = provenance(source).get if source else f"no source makes these labels; known are {', '.join(known)}"

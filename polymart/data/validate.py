@@ -6,10 +6,11 @@ from pathlib import Path
 
 import duckdb
 
+from polymart.data.own_tables import OWN
 from polymart.data.tables import connect
 from polymart.errors import TableError
 from polymart.files import digest_file, read_json
-from polymart.schemas import MAX_ROWS_SHOWN, SCHEMAS, rules_of, validate_table
+from polymart.schemas import MAX_ROWS_SHOWN, OWN_TABLE, SCHEMAS, rules_of, validate_table
 
 RELATIONS = [
     ("transactions", "product_id", "products"),
@@ -23,6 +24,14 @@ RELATIONS = [
     ("labels/next_category", "household_id", "features/household_profile"),
     ("labels/coupon_response", "campaign_id", "features/campaign"),
     ("labels/demand", "category_id", "features/series_demand"),
+    ("features/household_visit", "household_id", "baskets"),
+    ("features/household_activity", "household_id", "baskets"),
+    ("features/household_category", "category_id", "categories"),
+    ("labels/next_product", "household_id", "features/household_products"),
+    ("labels/repurchase_7d", "category_id", "features/category_week"),
+    ("labels/next_action", "household_id", "features/household_visit"),
+    ("labels/churn", "household_id", "features/household_activity"),
+    ("items/products", "category_id", "categories"),
 ]
 """(table, column, table that must hold every value of the column under the same name)."""
 
@@ -53,16 +62,17 @@ def validate_tables(tables: Path) -> dict[str, object]:
 
 
 def _check_table(tables: Path, name: str, entry: dict[str, object]) -> dict[str, object]:
-    if name not in SCHEMAS:
+    schema = OWN_TABLE if entry["source"] == OWN else SCHEMAS.get(name)
+    if schema is None:
         raise TableError(f"table {name} has no schema", remedy="add its schema to polymart/schemas.py")
     path = tables / f"{name}.parquet"
-    rows = validate_table(path, SCHEMAS[name])
+    rows = validate_table(path, schema)
     if digest_file(path) != entry["digest"]:
         raise TableError(
             f"table {name}: its bytes differ from the digest in tables.json",
             remedy="a table was changed after prepare_tables: run it again",
         )
-    return {"rows": rows, "rules": rules_of(SCHEMAS[name])}
+    return {"rows": rows, "rules": rules_of(schema)}
 
 
 def _check_relation(con: duckdb.DuckDBPyConnection, tables: Path, table: str, column: str, parent: str) -> str:
