@@ -115,7 +115,7 @@ def _check_columns(feature_service: str, views: list[FeatureView], entity_rows: 
 
 
 def materialize(store: Path, until: datetime | None = None) -> dict[str, int]:
-    """Write the newest values of every entity into the online store.
+    """Write the newest values of every entity into the online store; values past their time to live stay out.
 
     Args:
         store: folder that `apply` made.
@@ -129,7 +129,8 @@ def materialize(store: Path, until: datetime | None = None) -> dict[str, int]:
     until = until or max(stamp for stamp in (_newest(view) for view in views) if stamp is not None)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # Feast prints its progress in colour
         warnings.simplefilter("ignore", DeprecationWarning)
-        feature_store.materialize(EPOCH, until.replace(tzinfo=UTC), [view.name for view in views])
+        for view in views:
+            feature_store.materialize(_oldest(view, until), until.replace(tzinfo=UTC), [view.name])
     return {view.name: _num_entities(view, until) for view in views}
 
 
@@ -139,8 +140,16 @@ def _newest(view: FeatureView) -> datetime | None:
         return con.execute(sql, {"path": view.batch_source.path}).fetchall()[0][0]
 
 
+def _oldest(view: FeatureView, until: datetime) -> datetime:
+    return until.replace(tzinfo=UTC) - view.ttl if view.ttl else EPOCH
+
+
 def _num_entities(view: FeatureView, until: datetime) -> int:
     keys = ", ".join(join_keys([view]))
-    sql = f"SELECT count(DISTINCT ({keys})) FROM read_parquet($path) WHERE event_timestamp <= $until"  # noqa: S608
+    sql = f"""SELECT count(DISTINCT ({keys})) FROM read_parquet($path)
+              WHERE event_timestamp >= $oldest AND event_timestamp <= $until"""  # noqa: S608 - names of ours
+    oldest = _oldest(view, until).replace(tzinfo=None)
     with duckdb.connect() as con:
-        return int(con.execute(sql, {"path": view.batch_source.path, "until": until}).fetchall()[0][0])
+        return int(
+            con.execute(sql, {"path": view.batch_source.path, "oldest": oldest, "until": until}).fetchall()[0][0]
+        )

@@ -8,6 +8,10 @@ SERVICES = {
     "next_category": ["household_profile", "household_history"],
     "coupon_response": ["household_profile", "campaign", "household_campaign"],
     "demand": ["series_demand"],
+    "next_product": ["household_profile", "household_history", "household_products"],
+    "repurchase_7d": ["household_profile", "household_activity", "household_category", "category_week"],
+    "next_action": ["household_profile", "household_history", "household_visit"],
+    "churn": ["household_profile", "household_activity"],
 }
 """Views of each service."""
 

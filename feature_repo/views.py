@@ -1,8 +1,9 @@
 """Feature views: which columns each table offers, of which type, and how long a value stays good.
 
 A household's and a campaign's values hold until the next row, however long that takes: no time to live, for a
-household that comes back after a year is still the household it was. A series' value holds for its week: after
-7 days without a new row the feature is missing rather than stale.
+household that comes back after a year is still the household it was. A value of a weekly moment (a series' demand,
+days since a visit or a purchase) holds for its week: after 7 days without a new row the feature is missing rather
+than stale.
 """
 
 from __future__ import annotations
@@ -17,6 +18,15 @@ from feature_repo.entities import campaign, category, household, store
 FOREVER = timedelta(0)
 """Feast reads a zero as: no expiry."""
 ONE_WEEK = timedelta(days=7)
+
+
+def _history(prefix: str) -> dict[str, FeastType]:
+    """The aligned lists of what was bought, how often and how long ago."""
+    return {
+        f"{prefix}_ids": Array(Int64),
+        **{f"{prefix}_{part}": Array(Float32) for part in ("count", "decayed", "gap")},
+    }
+
 
 COLUMNS: dict[str, tuple[list[Entity], timedelta, dict[str, FeastType]]] = {
     "household_profile": (
@@ -42,10 +52,7 @@ COLUMNS: dict[str, tuple[list[Entity], timedelta, dict[str, FeastType]]] = {
         FOREVER,
         {
             "history_text": String,
-            "category_ids": Array(Int64),
-            "category_count": Array(Float32),
-            "category_decayed": Array(Float32),
-            "category_gap": Array(Float32),
+            **_history("category"),
         },
     ),
     "campaign": (
@@ -81,6 +88,75 @@ COLUMNS: dict[str, tuple[list[Entity], timedelta, dict[str, FeastType]]] = {
             ),
         },
     ),
+    "household_visit": (
+        [household],
+        FOREVER,
+        {
+            "visit_weekday": String,
+            **dict.fromkeys(
+                [
+                    "visit_hour_sin",
+                    "visit_hour_cos",
+                    "visit_value",
+                    "visit_units",
+                    "visit_categories",
+                    "visit_value_ratio",
+                    "gap_days_before",
+                    "gap_days_recent",
+                    "quick_return_share",
+                    "quick_return_share_recent",
+                    "visits_7d",
+                    "next_weekdays_share",
+                ],
+                Float64,
+            ),
+        },
+    ),
+    "household_activity": (
+        [household],
+        ONE_WEEK,
+        dict.fromkeys(
+            [
+                "days_since_visit",
+                "days_known",
+                "visits_28d",
+                "visits_84d",
+                "spend_28d",
+                "spend_84d",
+                "visits_trend",
+                "spend_trend",
+                "active_weeks_12",
+                "longest_gap_days",
+                "usual_gap_days",
+                "gap_days_std",
+                "overdue_ratio",
+            ],
+            Float64,
+        ),
+    ),
+    "household_category": (
+        [household, category],
+        ONE_WEEK,
+        dict.fromkeys(
+            [
+                "days_since_bought",
+                "bought_count",
+                "bought_decayed",
+                "bought_gap_days",
+                "bought_gap_days_last",
+                "bought_gap_ratio",
+                "bought_28d",
+                "bought_84d",
+            ],
+            Float64,
+        ),
+    ),
+    "category_week": (
+        [category],
+        ONE_WEEK,
+        {"category_text": String, "habits_past": Float64, "repurchase_rate": Float64},
+    ),
+    "household_products": ([household], FOREVER, _history("product")),
 }
 """Entities, time to live and columns of each view."""
 

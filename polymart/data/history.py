@@ -1,14 +1,15 @@
 """What a household bought, how often and how long ago: aligned lists per household after each basket.
 
-For category c at a row's time t, over the household's baskets b that held c:
+For an id c (a category, a product) at a row's time t, over the household's baskets b that held c:
 ``count`` = number of b; ``decayed`` = sum of 0.5 ** (days(t - t_b) / 28); ``gap`` = baskets since the last b
-(0 = in the newest). Each household is one small matrix (baskets x categories), so that all its rows come from
+(0 = in the newest). Each household is one small matrix (baskets x ids), so that all its rows come from
 cumulative sums instead of one query per row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
@@ -20,12 +21,38 @@ MAX_NAMES = 12
 """Categories named in ``history_text``."""
 
 BOUGHT = """
-SELECT household_id, basket_id, event_timestamp, unnest(category_ids) AS category_id
-FROM baskets ORDER BY household_id, event_timestamp, basket_id, category_id
+SELECT household_id, basket_id, event_timestamp, unnest(category_ids) AS id
+FROM baskets ORDER BY household_id, event_timestamp, basket_id, id
 """
 _US_PER_DAY = 86_400_000_000
 
-Block = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[str]]
+
+class Running(NamedTuple):
+    """What one household had bought after each of its moments. Shapes: R rows (moments), C ids it ever bought."""
+
+    times_R: np.ndarray
+    ids_C: np.ndarray
+    seen_RC: np.ndarray
+    """Which ids stand in the row's lists."""
+    count_RC: np.ndarray
+    decayed_RC: np.ndarray
+    gap_RC: np.ndarray
+
+    def lists(self) -> Lists:
+        _, columns = np.nonzero(self.seen_RC)
+        values = (state[self.seen_RC] for state in (self.count_RC, self.decayed_RC, self.gap_RC))
+        return Lists(self.times_R, self.seen_RC.sum(axis=1), self.ids_C[columns], *values)
+
+
+class Lists(NamedTuple):
+    """The lists of one household's rows, one after the other."""
+
+    times: np.ndarray
+    lengths: np.ndarray
+    ids: np.ndarray
+    counts: np.ndarray
+    decayed: np.ndarray
+    gaps: np.ndarray
 
 
 def household_history(con: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -35,21 +62,42 @@ def household_history(con: duckdb.DuckDBPyConnection) -> pa.Table:
     (int64, ascending), category_count, category_decayed, category_gap (float32, aligned with category_ids).
     """
     names = np.array([row[0] for row in con.execute("SELECT name FROM categories ORDER BY category_id").fetchall()])
-    bought = con.execute(BOUGHT).fetchnumpy()
-    owners, baskets, categories = (np.asarray(bought[name]) for name in ("household_id", "basket_id", "category_id"))
+    texts: list[str] = []
+
+    def lists(times: np.ndarray, baskets: np.ndarray, ids: np.ndarray) -> Lists:
+        state = running_counts(times, baskets, ids)
+        texts.extend(_texts(state, names[state.ids_C]))
+        return state.lists()
+
+    table = list_columns("category", *purchases(con, BOUGHT, lists))
+    return table.add_column(3, "history_text", pa.array(texts, pa.string()))
+
+
+def purchases(
+    con: duckdb.DuckDBPyConnection, query: str, lists: Callable[[np.ndarray, np.ndarray, np.ndarray], Lists]
+) -> tuple[np.ndarray, list[Lists]]:
+    """The households of a query, ascending, and what ``lists`` makes of each one's times, baskets and ids.
+
+    Args:
+        con: the connection that holds the clean tables.
+        query: gives household_id, basket_id, event_timestamp, id, distinct and ordered by all of them with the
+            time before the basket.
+        lists: called for one household at a time; times are microseconds.
+    """
+    bought = con.execute(query).fetchnumpy()
+    owners, baskets, ids = (np.asarray(bought[name]) for name in ("household_id", "basket_id", "id"))
     times = np.asarray(bought["event_timestamp"]).astype("datetime64[us]").astype(np.int64)
     households, starts = np.unique(owners, return_index=True)
     stops = np.append(starts[1:], len(owners))
-    blocks = [_household(times[a:b], baskets[a:b], categories[a:b], names) for a, b in zip(starts, stops, strict=True)]
-    return _as_table(households, blocks)
+    return households, [lists(times[a:b], baskets[a:b], ids[a:b]) for a, b in zip(starts, stops, strict=True)]
 
 
-def _household(times: np.ndarray, baskets: np.ndarray, categories: np.ndarray, names: np.ndarray) -> Block:
-    """Times, list lengths, ids, counts, decayed, gaps and texts of one household's rows."""
+def running_counts(times: np.ndarray, baskets: np.ndarray, ids: np.ndarray) -> Running:
+    """Counts, decayed counts and gaps after each moment of one household, from its purchases in order."""
     new_basket = np.append(True, baskets[1:] != baskets[:-1])
     basket_BC = np.cumsum(new_basket) - 1
     times_B = times[new_basket]
-    ids_C, column = np.unique(categories, return_inverse=True)
+    ids_C, column = np.unique(ids, return_inverse=True)
     held_BC = np.zeros((len(times_B), len(ids_C)), dtype=bool)
     held_BC[basket_BC, column] = True
     count_BC = np.cumsum(held_BC, axis=0)
@@ -58,18 +106,8 @@ def _household(times: np.ndarray, baskets: np.ndarray, categories: np.ndarray, n
     gap_BC = index_B - np.maximum.accumulate(np.where(held_BC, index_B, -1), axis=0)
     # Two baskets in the same second are one moment: only its last state is a row.
     rows = np.flatnonzero(np.append(times_B[1:] != times_B[:-1], True))
-    seen = count_BC[rows] > 0
-    _, columns = np.nonzero(seen)
-    texts = list(_texts(seen, gap_BC[rows], count_BC[rows], names[ids_C]))
-    return (
-        times_B[rows],
-        seen.sum(axis=1),
-        ids_C[columns],
-        count_BC[rows][seen],
-        decayed_BC[rows][seen],
-        gap_BC[rows][seen],
-        texts,
-    )
+    count_RC = count_BC[rows]
+    return Running(times_B[rows], ids_C, count_RC > 0, count_RC, decayed_BC[rows], gap_BC[rows])
 
 
 def _decayed(held_BC: np.ndarray, times_B: np.ndarray) -> np.ndarray:
@@ -78,16 +116,18 @@ def _decayed(held_BC: np.ndarray, times_B: np.ndarray) -> np.ndarray:
     return np.cumsum(held_BC * growth_B[:, None], axis=0) / growth_B[:, None]
 
 
-def _texts(seen: np.ndarray, gap: np.ndarray, count: np.ndarray, names: np.ndarray) -> Iterator[str]:
+def _texts(state: Running, names_C: np.ndarray) -> Iterator[str]:
     """Newest first; within a basket the more often bought first, then by category id."""
-    rank = np.where(seen, gap * (count.max() + 1) - count, np.iinfo(np.int64).max)
+    newest = state.gap_RC * (state.count_RC.max() + 1) - state.count_RC
+    rank = np.where(state.seen_RC, newest, np.iinfo(np.int64).max)
     order = np.argsort(rank, axis=1, kind="stable")[:, :MAX_NAMES]
-    for row, length in zip(names[order], np.minimum(seen.sum(axis=1), MAX_NAMES), strict=True):
+    for row, length in zip(names_C[order], np.minimum(state.seen_RC.sum(axis=1), MAX_NAMES), strict=True):
         yield ", ".join(row[:length])
 
 
-def _as_table(households: np.ndarray, blocks: list[Block]) -> pa.Table:
-    times, lengths, ids, counts, decayed, gaps = (np.concatenate([block[i] for block in blocks]) for i in range(6))
+def list_columns(prefix: str, households: np.ndarray, blocks: list[Lists]) -> pa.Table:
+    """household_id, the two timestamps, and the list columns ``<prefix>_ids``, ``_count``, ``_decayed``, ``_gap``."""
+    times, lengths, ids, counts, decayed, gaps = (np.concatenate(part) for part in zip(*blocks, strict=True))
     stamps = pa.array(times.astype("datetime64[us]"))
     offsets = pa.array(np.append(0, np.cumsum(lengths)).astype(np.int32))
 
@@ -96,13 +136,12 @@ def _as_table(households: np.ndarray, blocks: list[Block]) -> pa.Table:
 
     return pa.table(
         {
-            "household_id": pa.array(np.repeat(households, [len(block[0]) for block in blocks]), pa.int64()),
+            "household_id": pa.array(np.repeat(households, [len(block.times) for block in blocks]), pa.int64()),
             "event_timestamp": stamps,
             "created_timestamp": stamps,
-            "history_text": pa.array([text for block in blocks for text in block[6]], pa.string()),
-            "category_ids": lists(ids, pa.int64()),
-            "category_count": lists(counts, pa.float32()),
-            "category_decayed": lists(decayed, pa.float32()),
-            "category_gap": lists(gaps, pa.float32()),
+            f"{prefix}_ids": lists(ids, pa.int64()),
+            f"{prefix}_count": lists(counts, pa.float32()),
+            f"{prefix}_decayed": lists(decayed, pa.float32()),
+            f"{prefix}_gap": lists(gaps, pa.float32()),
         }
     )

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from polymart.config import Origin
-from polymart.data import demand, features, history, labels, shop
+from polymart.data import assortment, behaviour, demand, features, history, labels, relevance, repurchase, shop
 from polymart.data.tables import LabelInfo, Rules, Wanted, connect, count_rows, query_table, write_table
 
 FEATURES: dict[str, Callable[[duckdb.DuckDBPyConnection], pa.Table]] = {
@@ -24,6 +24,11 @@ FEATURES: dict[str, Callable[[duckdb.DuckDBPyConnection], pa.Table]] = {
     "campaign": features.campaign,
     "household_campaign": features.household_campaign,
     "series_demand": demand.series_demand,
+    "household_visit": behaviour.household_visit,
+    "household_activity": behaviour.household_activity,
+    "household_category": repurchase.household_category,
+    "category_week": repurchase.category_week,
+    "household_products": assortment.household_products,
 }
 """Builder of each feature table, in the order in which they are made."""
 
@@ -59,10 +64,40 @@ LABELS: dict[str, LabelSource] = {
         ("series_demand",),
         "label = units the panel bought in a week, not store totals; series are chosen by activity over the whole log",
     ),
+    "next_product": LabelSource(
+        assortment.next_product_labels,
+        ("household_profile", "household_history", "household_products"),
+        "label = positions in items/products of the products in a household's next basket; first baskets left out",
+        items="products",
+    ),
+    "repurchase_7d": LabelSource(
+        repurchase.repurchase_labels,
+        ("household_profile", "household_activity", "household_category", "category_week"),
+        "label = household buys the category within the 7 days from a Monday on; only categories of at least four "
+        "baskets, the last within 28 days",
+    ),
+    "next_action": LabelSource(
+        behaviour.next_action_labels,
+        ("household_profile", "household_history", "household_visit"),
+        "label = household visits again within three days after a visit",
+    ),
+    "churn": LabelSource(
+        behaviour.churn_labels,
+        ("household_profile", "household_activity"),
+        "label = no visit in the 30 days from the first of a month on, of households that visited in the 90 days "
+        "before",
+    ),
+    "search_relevance": LabelSource(
+        relevance.search_relevance_labels,
+        (),
+        "label = 3 exact, 2 substitute, 1 complement, 0 irrelevant, derived from product types, sizes and brands and "
+        "from what is bought together; queries are made by rules, nobody judged them; whole types held out",
+        origin="derived",
+    ),
 }
 """Label sources of the shop by name (`Task.source`)."""
 
-ITEMS: dict[str, Callable[[duckdb.DuckDBPyConnection], pa.Table]] = {}
+ITEMS: dict[str, Callable[[duckdb.DuckDBPyConnection], pa.Table]] = {"products": assortment.product_items}
 """Builder of each item table."""
 
 TABLES = [
@@ -94,6 +129,8 @@ def write_shop(source: Path, folder: Path, rules: Rules, wanted: Wanted = None) 
         shop.load_shop(con, source, rules)
         if "demand" in chosen:
             _load_demand(con, rules)
+        if "repurchase_7d" in chosen:
+            repurchase.load_habits(con)
         for name, query in shop.CLEAN.items():
             write_table(folder / f"{name}.parquet", query_table(con, query))
         needed = {feature for label in chosen.values() for feature in label.features}

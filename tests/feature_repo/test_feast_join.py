@@ -12,6 +12,11 @@ KEYS = {
     "campaign": ["campaign_id"],
     "household_campaign": ["household_id", "campaign_id"],
     "series_demand": ["category_id", "store_id"],
+    "household_visit": ["household_id"],
+    "household_activity": ["household_id"],
+    "household_category": ["household_id", "category_id"],
+    "category_week": ["category_id"],
+    "household_products": ["household_id"],
 }
 
 

@@ -16,6 +16,12 @@ def filled(tables, tmp_path_factory):
     return folder, materialize(folder)
 
 
+def last_week(tables, view):
+    """The rows of the newest weekly moment: all that the time to live of seven days leaves."""
+    table = pd.read_parquet(tables / f"features/{view}.parquet")
+    return table[table.event_timestamp == table.event_timestamp.max()]
+
+
 def test_every_entity_is_counted(filled, tables):
     _, counts = filled
     assert counts == {
@@ -23,6 +29,11 @@ def test_every_entity_is_counted(filled, tables):
         "household_history": 80,
         "household_profile": 80,
         "series_demand": 24,
+        "category_week": 12,
+        "household_activity": 80,
+        "household_products": 80,
+        "household_visit": 80,
+        "household_category": len(last_week(tables, "household_category")),
         "household_campaign": len(pd.read_parquet(tables / "targets.parquet")),
     }
 
