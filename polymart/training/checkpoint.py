@@ -1,7 +1,8 @@
 """Checkpoint: a folder of safetensors and JSON (never pickle), written whole and verified when read.
 
 ``model.safetensors``, ``config.json`` (encoder shape), ``tokenizer.json``, ``suite.json``,
-``tasks.json`` (`TaskState` of each task) and ``manifest.json`` (sha256 of every other file, written last).
+``tasks.json`` (`TaskState` of each task), ``items/<name>.parquet`` (the items that a retrieval task finds) and
+``manifest.json`` (sha256 of every other file, written last).
 """
 
 from __future__ import annotations
@@ -10,20 +11,25 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from tokenizers import Tokenizer
 
 from polymart.config import Suite
+from polymart.data.items import items_path, read_items
+from polymart.data.tables import write_table
 from polymart.errors import CheckpointError
 from polymart.files import atomic_folder, digest_file, digest_text, read_json, write_json
 from polymart.model.encoder import TextEncoder
 from polymart.model.inputs import InputStatistics, fit_tokenizer
 from polymart.model.multitask import MultiTaskModel
+from polymart.tasks import TargetStatistics
 
 MANIFEST = "manifest.json"
 
@@ -36,6 +42,8 @@ class TaskState(BaseModel):
     labels: list[str] | None
     """The label map: position to name; None for tasks whose label is a number."""
     statistics: InputStatistics
+    target: TargetStatistics = TargetStatistics()
+    """What the kind learned from the labels: scale and thresholds."""
     data_origin: str
     """Where the labels come from: real, real-redated, authored, derived or synthetic."""
 
@@ -49,6 +57,8 @@ class Checkpoint:
     suite: Suite
     """The suite with only the tasks that were trained."""
     tasks: Mapping[str, TaskState]
+    items: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """Item table by name; see `polymart.data.items`."""
     digest: str = ""
     """Digest of the manifest; empty before it was written."""
 
@@ -60,19 +70,22 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
         StorageError: the disk refuses.
     """
     with atomic_folder(folder) as temporary:
-        with _as_os_error():
+        with as_os_error():
             save_model(checkpoint.model, str(temporary / "model.safetensors"))
         checkpoint.model.encoder.transformer.config.save_pretrained(temporary)
         (temporary / "tokenizer.json").write_text(checkpoint.tokenizer.to_str(pretty=True))
         (temporary / "suite.json").write_text(checkpoint.suite.to_json())
         write_json(temporary / "tasks.json", {n: s.model_dump(mode="json") for n, s in checkpoint.tasks.items()})
-        files = {p.name: digest_file(p) for p in sorted(temporary.iterdir())}
+        for name, items in checkpoint.items.items():
+            write_table(items_path(temporary, name), pa.Table.from_pandas(items, preserve_index=False))
+        written = sorted(path for path in temporary.rglob("*") if path.is_file())
+        files = {path.relative_to(temporary).as_posix(): digest_file(path) for path in written}
         write_json(temporary / MANIFEST, {"version": 1, "files": files})
         return checkpoint_digest(temporary)
 
 
 @contextmanager
-def _as_os_error() -> Iterator[None]:
+def as_os_error() -> Iterator[None]:
     """safetensors reports a refused write as an error of its own; turn it back into the system's."""
     try:
         yield
@@ -126,7 +139,9 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     suite = Suite.from_json((folder / "suite.json").read_text(), origin=str(folder / "suite.json"))
     tasks = {name: TaskState.model_validate(state) for name, state in read_json(folder / "tasks.json").items()}
     tokenizer = fit_tokenizer(Tokenizer.from_file(str(folder / "tokenizer.json")), suite.encoder.max_tokens)
-    encoder = TextEncoder.from_config(folder, suite.encoder.trainable_layers)
+    encoder = TextEncoder.from_config(
+        folder, suite.encoder.trainable_layers, suite.encoder.adapter, suite.training.max_steps
+    )
     model = MultiTaskModel.build(
         encoder, suite.tasks, {n: s.statistics for n, s in tasks.items()}, {n: s.labels for n, s in tasks.items()}
     )
@@ -134,4 +149,5 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         load_model(model, str(folder / "model.safetensors"))
     except (RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"weights in {folder} do not fit its suite: {error}", remedy="train again") from error
-    return Checkpoint(model.eval(), tokenizer, suite, tasks, digest)
+    items = {name: read_items(folder, name) for name in sorted({task.items for task in suite.tasks if task.items})}
+    return Checkpoint(model.eval(), tokenizer, suite, tasks, items, digest)

@@ -1,50 +1,47 @@
-"""Train a suite: one encoder, one head per task, early stopping, one checkpoint for all tasks."""
+"""Train a suite: one encoder, one head per task, one checkpoint for all tasks."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import torch
 from tokenizers import Tokenizer
 
-from polymart.balancing.sampling import TaskSampler
-from polymart.balancing.static import StaticWeights
 from polymart.config import Suite, Task
 from polymart.data.examples import read_examples, read_examples_index
+from polymart.data.items import read_items
 from polymart.errors import TrainingError
-from polymart.model.encoder import TextEncoder, autocast_dtype
+from polymart.files import canonical_json, digest_text
+from polymart.model.encoder import TextEncoder
+from polymart.model.image import ImageTower
 from polymart.model.inputs import Collator, fit_statistics, fit_tokenizer
+from polymart.model.items import Items
 from polymart.model.multitask import MultiTaskModel
-from polymart.tasks import kind_of
 from polymart.training.checkpoint import Checkpoint, TaskState, save_checkpoint
-from polymart.training.data import TaskData, micro_batches
-from polymart.training.step import build_optimizer, check_finite, clip, step_losses, warmup_cosine
+from polymart.training.data import TaskData
+from polymart.training.log import TrainingLog
+from polymart.training.state import delete_states, load_state, save_state
+from polymart.training.thresholds import fit_thresholds
+from polymart.training.trainer import Report, Trainer
+from polymart.training.world import ALONE, World
+from polymart.version import code_version
 
-Report = Callable[[int, int, dict[str, float]], None]
-"""Called after each step with (step, max_steps, losses by task)."""
-
-
-@dataclass
-class TrainingLog:
-    """What happened, as plain lists for the tracking server and the run page."""
-
-    loss: list[dict[str, float]] = field(default_factory=list)
-    """One row per step: ``step`` and the mean unit-scaled loss of every task that took part."""
-    validation: list[dict[str, float]] = field(default_factory=list)
-    """One row per validation: ``step``, each task's loss and ``mean``."""
-    best_step: int = 0
-    stopped_early: bool = False
-    examples_per_s: float = 0.0
-    seconds: float = 0.0
-    precision: str = "float32"
+__all__ = ["Report", "TrainingLog", "train_suite"]
 
 
 def train_suite(
-    examples: Path, encoder: Path, suite: Suite, out: Path, report: Report | None = None
+    examples: Path,
+    encoder: Path,
+    suite: Suite,
+    out: Path,
+    report: Report | None = None,
+    *,
+    state: Path | None = None,
+    world: World = ALONE,
+    image: Path | None = None,
 ) -> tuple[str, TrainingLog]:
     """Train every task of ``suite`` that has an example table and write the best checkpoint to ``out``.
 
@@ -54,6 +51,10 @@ def train_suite(
         suite: tasks and settings; tasks listed as skipped in ``examples.json`` are left out.
         out: checkpoint folder, replaced whole.
         report: progress callback.
+        state: folder in which the training keeps the state that it goes on from after an interruption, bit for bit;
+            the state of another suite, other examples or other code is not used. Deleted when all is done.
+        world: this process's place among those that train together.
+        image: folder with the pretrained image backbone; needed where a task has pictures.
 
     Returns:
         The checkpoint's digest and the log.
@@ -71,23 +72,83 @@ def train_suite(
         )
     present = suite.model_copy(update={"tasks": tasks})
     tokenizer = fit_tokenizer(Tokenizer.from_file(str(encoder / "tokenizer.json")), suite.encoder.max_tokens)
+    items = {name: read_items(examples, name) for name in sorted({task.items for task in tasks if task.items})}
     states, train, val = {}, {}, {}
     for task in tasks:
         states[task.name], train[task.name], val[task.name] = _load_task(
-            task, examples, tokenizer, index.tasks[task.name].labels, index.tasks[task.name].data_origin
+            task,
+            examples,
+            fit_tokenizer(tokenizer, suite.max_tokens(task)),
+            index.tasks[task.name].labels,
+            index.tasks[task.name].data_origin,
+            items.get(task.items or ""),
+            suite.encoder.image_size,
         )
+    text = TextEncoder.from_pretrained(
+        encoder, suite.encoder.trainable_layers, suite.encoder.adapter, suite.training.max_steps
+    )
     model = MultiTaskModel.build(
-        TextEncoder.from_pretrained(encoder, suite.encoder.trainable_layers),
+        text,
         tasks,
         {name: state.statistics for name, state in states.items()},
         {name: state.labels for name, state in states.items()},
+        _image_tower(image, present, text.width),
     )
-    log = _fit(model, train, val, present, report)
-    return save_checkpoint(Checkpoint(model.eval().cpu(), tokenizer, present, states), out), log
+    _start_at_base_rates(model, train)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = Trainer(model, train, val, present, world, device, report)
+    if state is None:
+        log = trainer.fit()
+    else:
+        with _told_how_to_resume(state):
+            log = _fit_from(trainer, state, digest_text(canonical_json([suite.digest, index.digest, code_version()])))
+    checkpoint = fit_thresholds(Checkpoint(model, tokenizer, present, states, items), val)
+    checkpoint.model.cpu()
+    digest = save_checkpoint(checkpoint, out)
+    if state is not None:
+        delete_states(state)
+    return digest, log
+
+
+def _image_tower(folder: Path | None, suite: Suite, width: int) -> ImageTower | None:
+    pictured = [task.name for task in suite.tasks if task.inputs.image]
+    if not pictured:
+        return None
+    if folder is None:
+        raise TrainingError(
+            f"tasks {', '.join(pictured)} have pictures, but no pretrained image backbone was given",
+            remedy=f"run: polymart data fetch {suite.encoder.image_dataset}",
+        )
+    return ImageTower.from_pretrained(folder, width, suite.encoder.image_trainable_blocks)
+
+
+def _fit_from(trainer: Trainer, folder: Path, key: str) -> TrainingLog:
+    """Train from the state in ``folder``, if it is this training's, and keep the state there."""
+    state, said = load_state(folder, key)
+    if said:
+        print(said, flush=True)
+    if state is not None:
+        trainer.load_state_dict(state)
+    return trainer.fit(lambda trainer: save_state(folder, trainer.step, key, trainer.state_dict()))
+
+
+@contextmanager
+def _told_how_to_resume(state: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"training was stopped; the same command goes on from the state in {state}", flush=True)
+        raise
 
 
 def _load_task(
-    task: Task, examples: Path, tokenizer: Tokenizer, labels: list[str] | None, origin: str
+    task: Task,
+    examples: Path,
+    tokenizer: Tokenizer,
+    labels: list[str] | None,
+    origin: str,
+    items: pd.DataFrame | None,
+    image_size: int,
 ) -> tuple[TaskState, TaskData, TaskData]:
     frame = read_examples(examples, task.name)
     parts = {split: frame[frame["split"] == split] for split in ("train", "val")}
@@ -102,78 +163,17 @@ def _load_task(
             f"task {task.name!r} has the label map {labels}: there is nothing to tell apart",
             remedy="bring rows with at least two labels, or take the task out of the suite",
         )
-    statistics = fit_statistics(parts["train"], task.inputs, len(labels or ()) if task.inputs.label_history else 0)
-    collate = Collator(task.inputs, statistics, tokenizer)
-    state = TaskState(labels=labels, statistics=statistics, data_origin=origin)
-    train, val = (TaskData.of(task, part, labels, collate) for part in parts.values())
-    return state, train, val
-
-
-def _fit(
-    model: MultiTaskModel, train: dict[str, TaskData], val: dict[str, TaskData], suite: Suite, report: Report | None
-) -> TrainingLog:
-    settings, device = suite.training, torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = autocast_dtype(settings.precision, device)
-    model.to(device).train()
-    _start_at_base_rates(model, train)
-    optimizer = build_optimizer(model, settings, device)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(settings))
-    sizes = {name: len(data) for name, data in train.items()}
-    sampler = TaskSampler(suite.tasks, sizes, settings.balancing, settings.max_steps, suite.seed)
-    balance = StaticWeights({task.name: task.weight for task in suite.tasks})
-    streams = {name: micro_batches(data, suite.seed) for name, data in train.items()}
-    log, started, seen = TrainingLog(precision=str(dtype or torch.float32).removeprefix("torch.")), time.monotonic(), 0
-    best, best_state, stale = float("inf"), None, 0
-    for step in range(1, settings.max_steps + 1):
-        drawn = sampler.draw(settings.micro_batches)
-        losses = step_losses(model, train, streams, drawn, balance, device, dtype)
-        clip(model, settings.clip_norm)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad(set_to_none=True)
-        values = check_finite(losses, step)
-        log.loss.append({"step": step, **values})
-        seen += sum(train[name].task.micro_batch for name in drawn)
-        if report is not None:
-            report(step, settings.max_steps, values)
-        if step % settings.evaluate_every == 0 or step == settings.max_steps:
-            row = check_finite(validate(model, val, device, dtype), step)
-            log.validation.append({"step": step, **row})
-            if row["mean"] < best - 1e-4:
-                best, stale, log.best_step = row["mean"], 0, step
-                best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
-            elif (stale := stale + 1) >= settings.patience:
-                log.stopped_early = True
-                break
-    log.seconds = time.monotonic() - started
-    log.examples_per_s = seen / log.seconds
-    if best_state is not None:
-        model.load_state_dict(best_state)
-    return log
+    catalogue = None if items is None else Items.of(items, tokenizer)
+    num_labels = len(catalogue or labels or ()) if task.inputs.label_history or catalogue else 0
+    statistics = fit_statistics(parts["train"], task.inputs, num_labels)
+    collate = Collator(task.inputs, statistics, tokenizer, image_size)
+    train = TaskData.of(task, parts["train"], labels, collate, catalogue)
+    val = TaskData.of(task, parts["val"], labels, collate, catalogue, train.learned)
+    return TaskState(labels=labels, statistics=statistics, target=train.learned, data_origin=origin), train, val
 
 
 def _start_at_base_rates(model: MultiTaskModel, train: dict[str, TaskData]) -> None:
     """Start each head at the training base rate, so that no step is spent on learning how rare a label is."""
     for name, data in train.items():
         head = model.head(name)
-        head.start_at(kind_of(data.task.kind).base_outputs(data.target, head.num_outputs))
-
-
-@torch.no_grad()
-def validate(
-    model: MultiTaskModel, val: dict[str, TaskData], device: torch.device, dtype: torch.dtype | None
-) -> dict[str, float]:
-    """Mean unit-scaled loss of each task, and ``mean`` weighted by the tasks' weights."""
-    model.eval()
-    row = {}
-    for name, data in val.items():
-        total = 0.0
-        for batch, target in data.in_order(64):
-            with torch.autocast(device.type, dtype, enabled=dtype is not None):
-                outputs_BO = model(name, batch.to(device))
-            total += float(kind_of(data.task.kind).loss(outputs_BO.float(), target.to(device)).sum())
-        row[name] = total / len(data)
-    model.train()
-    weights = {name: data.task.weight for name, data in val.items()}
-    row["mean"] = float(np.average([row[n] for n in weights], weights=list(weights.values())))
-    return row
+        head.start_at(data.kind.base_outputs(data.target, head.num_outputs))

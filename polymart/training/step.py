@@ -1,95 +1,129 @@
-"""One optimiser step: several homogeneous micro-batches, exact loss normalisation."""
+"""The gradients of one optimiser step: several homogeneous micro-batches, exact loss normalisation.
+
+Shape suffixes: G micro-batches of the step, T tasks of the step that reach the trunk, P parameters of the trunk.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from polymart.balancing.static import StaticWeights
+from polymart.balancing.base import Balancer
+from polymart.balancing.clipping import trunk_contribution
+from polymart.balancing.conflict import conflict_cosines
 from polymart.config import Training
-from polymart.errors import TrainingError
+from polymart.model.encoder import autocast_dtype
 from polymart.model.multitask import MultiTaskModel
-from polymart.tasks import kind_of
 from polymart.training.data import TaskData
+from polymart.training.schedule import Draw, Plan
+from polymart.training.trunk import Trunk
+from polymart.training.world import World
 
 
-def step_losses(
-    model: MultiTaskModel,
-    data: Mapping[str, TaskData],
-    streams: Mapping[str, Iterator[np.ndarray]],
-    schedule: list[str],
-    balance: StaticWeights,
-    device: torch.device,
-    dtype: torch.dtype | None,
-) -> dict[str, Tensor]:
-    """Accumulate the gradients of one step and return each task's mean loss (detached).
+@dataclass(frozen=True)
+class Outcome:
+    """What one step saw; tensors stay on the device until someone reads them."""
 
-    Each task's loss is a sum over its examples divided by their count in the whole step, not a mean of
-    micro-batch means (which would overweight short micro-batches). A task drawn g times of G has the share g/G,
-    so that the expected gradient is sum_t p_t w_t grad l_t.
+    losses: dict[str, Tensor]
+    """Mean unit-scaled loss of each task over the examples of the step."""
+    parts_G: Tensor
+    """What each micro-batch adds to its task's loss."""
+    diagnosis: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    """Where asked for: effective weight and trunk gradient norm of each task, conflict of each two."""
+
+    def curves(self) -> dict[str, dict[str, Tensor]]:
+        """The numbers by curve and task."""
+        return {"loss": self.losses, **self.diagnosis}
+
+
+class GradientStep:
+    """Leaves the gradients of a plan on the model's parameters.
+
+    Each task's loss is a sum over its examples divided by their count in the whole step, on all processes, not a
+    mean of micro-batch means (which would overweight short micro-batches). A task drawn g times of G has the share
+    g/G, so that the expected gradient is sum_t p_t w_t grad l_t.
+
+    Several processes add their gradients up explicitly, once a step. DistributedDataParallel would reduce inside
+    the last backward pass: too early for a task's trunk gradient to be clipped, projected or weighed by losses that
+    are not known yet, and its buckets expect every head to take part. The sum of shares of globally normalised
+    losses is exact, and plain code does the same for every balancing method.
     """
-    drawn = [(name, next(streams[name])) for name in schedule]
-    examples: Counter[str] = Counter()
-    draws = Counter(schedule)
-    for name, rows in drawn:
-        examples[name] += len(rows)
-    totals: dict[str, Tensor] = {}
-    for name, rows in drawn:
-        batch, target = data[name].take(rows)
-        with torch.autocast(device.type, dtype) if dtype else nullcontext():
-            outputs_BO = model(name, batch.to(device))
-        loss = kind_of(data[name].task.kind).loss(outputs_BO.float(), target.to(device)).sum() / examples[name]
-        (balance.combine({name: loss}) * (draws[name] / len(schedule))).backward()
-        totals[name] = totals.get(name, 0.0) + loss.detach()
-    return totals
 
+    def __init__(
+        self, model: MultiTaskModel, balancer: Balancer, settings: Training, device: torch.device, world: World
+    ) -> None:
+        self.model, self.balancer, self.device, self.world = model, balancer, device, world
+        self.limit = settings.balancing.trunk_clip
+        self.dtype = autocast_dtype(settings.precision, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype is torch.float16)
+        self.trunk = Trunk(model)
 
-def check_finite(losses: Mapping[str, Tensor | float], step: int) -> dict[str, float]:
-    """The losses as numbers.
+    def __call__(self, plan: Plan, data: Mapping[str, TaskData], diagnose: bool = False) -> Outcome:
+        """Accumulate the gradients of ``plan``; ``diagnose`` asks for weights, norms and conflicts too."""
+        apart = self.balancer.needs_gradients or self.balancer.needs_losses or self.limit is not None or diagnose
+        tasks, counts = plan.of_task(), plan.examples()
+        share = {name: len(draws) / len(plan.draws) for name, draws in tasks.items()}
+        # The gradients of all tasks add up on the trunk, unless each one's is taken off before the next comes.
+        known = {} if apart else self.balancer.coefficients({name: torch.tensor(torch.nan) for name in tasks})
+        parts, rows = [], {}
+        for name, draws in tasks.items():
+            for draw in draws:
+                loss = self.loss(draw, data[name]) / counts[name]
+                self.scaler.scale(loss * (share[name] * known[name] if known else 1.0)).backward()
+                parts.append(loss.detach())
+            if apart and (gradient_P := self.trunk.take()) is not None:
+                rows[name] = gradient_P
+        parts_G = self.world.total(torch.stack(parts))
+        losses = dict(zip(tasks, (p.sum() for p in parts_G.split([len(d) for d in tasks.values()])), strict=True))
+        diagnosis = {}
+        if apart:
+            coefficients = self.balancer.coefficients(losses)
+            diagnosis = self._combine(rows, {n: share[n] * coefficients[n].to(self.device) for n in tasks})
+            diagnosis["weight"] = {n: plan.probabilities[n] * coefficients[n] for n in tasks}
+        else:
+            self.world.total_gradients(self.model.parameters())
+        if (penalty := self.model.encoder.regulariser()) is not None:  # the same in every process
+            self.scaler.scale(penalty).backward()
+        return Outcome(losses, parts_G, diagnosis if diagnose else {})
 
-    Raises:
-        TrainingError: a loss is NaN or infinite; names the task and the step.
-    """
-    values = {name: float(loss) for name, loss in losses.items()}
-    for name, value in values.items():
-        if not np.isfinite(value):
-            raise TrainingError(
-                f"loss of task {name!r} became {value} at step {step}",
-                remedy="lower training.learning_rate, or look for broken inputs of that task",
-            )
-    return values
+    def loss(self, draw: Draw, data: TaskData) -> Tensor:
+        """Sum of the unit-scaled losses of this process's share of a micro-batch."""
+        with torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext():
+            outputs_BO = self.model(draw.task, draw.batch.to(self.device))
+        loss_B = data.kind.loss(outputs_BO.float(), draw.target.to(self.device, non_blocking=True))
+        return draw.weight * loss_B.sum()
 
+    @torch.no_grad()
+    def losses(self, plan: Plan, data: Mapping[str, TaskData]) -> dict[str, Tensor]:
+        """The losses of ``plan`` with the weights as they are now."""
+        counts = plan.examples()
+        totals = {
+            name: torch.stack([self.loss(draw, data[name]) for draw in draws]).sum() / counts[name]
+            for name, draws in plan.of_task().items()
+        }
+        return dict(zip(totals, self.world.total(torch.stack(list(totals.values()))), strict=True))
 
-def build_optimizer(model: MultiTaskModel, training: Training, device: torch.device) -> torch.optim.AdamW:
-    """AdamW with one rate for the encoder and one for heads; no decay on biases and norms."""
-    groups = []
-    for module, rate in ((model.encoder, training.learning_rate), (model.heads, training.head_learning_rate)):
-        parameters = [p for p in module.parameters() if p.requires_grad]
-        for wanted, decay in ((True, training.weight_decay), (False, 0.0)):
-            chosen = [p for p in parameters if (p.ndim > 1) == wanted]
-            if chosen:
-                groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
-    return torch.optim.AdamW(groups, fused=device.type in ("cpu", "cuda"))
-
-
-def warmup_cosine(training: Training) -> Callable[[int], float]:
-    """Factor of the peak rate at a step: linear warm-up, then a cosine to 0."""
-    rising = max(1, round(training.warmup * training.max_steps))
-
-    def factor(step: int) -> float:
-        if step < rising:
-            return (step + 1) / rising
-        progress = (step - rising) / max(1, training.max_steps - rising)
-        return 0.5 * (1 + float(np.cos(np.pi * min(1.0, progress))))
-
-    return factor
-
-
-def clip(model: nn.Module, norm: float) -> Tensor:
-    """Clip the global gradient norm; returns the norm before clipping."""
-    return nn.utils.clip_grad_norm_((p for p in model.parameters() if p.grad is not None), norm, foreach=True)
+    def _combine(self, rows: dict[str, Tensor], weights: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """Weigh the heads' gradients; weigh, clip and aggregate those of the trunk."""
+        for name, weight in weights.items():
+            for parameter in self.model.heads[name].parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(weight)
+        self.world.total_gradients(self.model.heads.parameters())
+        if not rows:
+            return {}
+        # Limits and norms are meant in units of the loss, not in those of mixed precision's scale.
+        scale = self.scaler.scale(torch.ones((), device=self.device))
+        gradients_TP = self.world.total(torch.stack(list(rows.values()))) / scale
+        names, limit = list(rows), self.limit
+        clipped = [trunk_contribution(g_P, weights[n], limit) for n, g_P in zip(names, gradients_TP, strict=True)]
+        self.trunk.put(self.balancer.aggregate(torch.stack([part_P for part_P, _ in clipped])) * scale)
+        cosines_TT = conflict_cosines(gradients_TP)
+        return {
+            "gradient_norm": {name: norm for name, (_, norm) in zip(names, clipped, strict=True)},
+            "conflict": {f"{names[i]}/{names[j]}": cosines_TT[i, j] for j in range(len(names)) for i in range(j)},
+        }

@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pandas as pd
 from fixtures.tiny_encoder import tiny_tokenizer
@@ -8,7 +6,7 @@ from hypothesis import strategies as st
 
 from polymart.config import Task
 from polymart.model.inputs import Collator, fit_statistics, fit_tokenizer
-from polymart.training.data import BUCKET, TaskData, micro_batches
+from polymart.training.data import BUCKET, MicroBatches, TaskData
 
 TOKENIZER = fit_tokenizer(tiny_tokenizer(), 64)
 
@@ -34,11 +32,8 @@ def task_data(lengths: list[int], micro_batch: int) -> TaskData:
 
 
 def epochs(data: TaskData, seed: int, count: int) -> list[list[np.ndarray]]:
-    size = data.task.micro_batch
-    per_pool = size * BUCKET
-    per_epoch = sum(-(-min(per_pool, len(data) - start) // size) for start in range(0, len(data), per_pool))
-    stream = micro_batches(data, seed)
-    return [list(itertools.islice(stream, per_epoch)) for _ in range(count)]
+    stream = MicroBatches(data, seed)
+    return [[stream[epoch * stream.per_epoch + i] for i in range(stream.per_epoch)] for epoch in range(count)]
 
 
 @settings(max_examples=30)
@@ -71,8 +66,17 @@ def test_texts_of_similar_length_share_a_micro_batch_without_a_fixed_order():
 
 def test_validation_sees_every_row_once():
     data = task_data([5, 1, 9, 3, 3], 2)
-    batches = list(data.in_order(2))
+    assert sorted(np.concatenate(list(data.in_order(2))).tolist()) == [0, 1, 2, 3, 4]
+    batches = [data.take(rows) for rows in data.in_order(2)]
     assert [batch.size for batch, _ in batches] == [2, 2, 1]
     assert sum(len(target) for _, target in batches) == len(data) == 5
     widths = [batch.tokens_UT.shape[1] for batch, _ in batches]
     assert widths == sorted(widths)
+
+
+def test_a_micro_batch_is_a_function_of_its_number_alone():
+    data = task_data([i % 7 for i in range(50)], 8)
+    in_order, jumping = MicroBatches(data, 3), MicroBatches(data, 3)
+    rows = [in_order[i].tolist() for i in range(30)]
+    for number in (29, 0, 13, 12, 28, 1):
+        assert jumping[number].tolist() == rows[number]
