@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from tokenizers import Tokenizer
 
-from polymart.config import Suite, Task
+from polymart.config import Settings, Suite, Task
+from polymart.data.archives import fetch
 from polymart.data.examples import read_examples, read_examples_index
 from polymart.data.items import read_items
 from polymart.errors import TrainingError
@@ -41,7 +42,6 @@ def train_suite(
     *,
     state: Path | None = None,
     world: World = ALONE,
-    image: Path | None = None,
 ) -> tuple[str, TrainingLog]:
     """Train every task of ``suite`` that has an example table and write the best checkpoint to ``out``.
 
@@ -54,13 +54,13 @@ def train_suite(
         state: folder in which the training keeps the state that it goes on from after an interruption, bit for bit;
             the state of another suite, other examples or other code is not used. Deleted when all is done.
         world: this process's place among those that train together.
-        image: folder with the pretrained image backbone; needed where a task has pictures.
 
     Returns:
         The checkpoint's digest and the log.
 
     Raises:
         TrainingError: no task has data, a task has no training or validation rows, a loss became NaN.
+        ArchiveError: a task has pictures and the pretrained image backbone cannot be fetched.
     """
     torch.manual_seed(suite.seed)
     index = read_examples_index(examples)
@@ -92,7 +92,7 @@ def train_suite(
         tasks,
         {name: state.statistics for name, state in states.items()},
         {name: state.labels for name, state in states.items()},
-        _image_tower(image, present, text.width),
+        _image_tower(present, text.width),
     )
     _start_at_base_rates(model, train)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -110,15 +110,11 @@ def train_suite(
     return digest, log
 
 
-def _image_tower(folder: Path | None, suite: Suite, width: int) -> ImageTower | None:
-    pictured = [task.name for task in suite.tasks if task.inputs.image]
-    if not pictured:
+def _image_tower(suite: Suite, width: int) -> ImageTower | None:
+    """The pretrained image backbone, which is fetched only where a task has pictures."""
+    if not any(task.inputs.image for task in suite.tasks):
         return None
-    if folder is None:
-        raise TrainingError(
-            f"tasks {', '.join(pictured)} have pictures, but no pretrained image backbone was given",
-            remedy=f"run: polymart data fetch {suite.encoder.image_dataset}",
-        )
+    folder = fetch(suite.encoder.image_dataset, Settings())
     return ImageTower.from_pretrained(folder, width, suite.encoder.image_trainable_blocks)
 
 
