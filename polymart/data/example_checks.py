@@ -11,6 +11,8 @@ from polymart.config import Inputs, Task
 from polymart.data.splits import SPLITS
 from polymart.errors import LabelError, TableError
 
+WHOLE_NUMBERS = {"binary": (0, 1), "ranking": (0, 1, 2, 3)}
+"""Kind -> its only labels; grades of ranking are irrelevant, complement, substitute, exact."""
 MAX_EXAMPLES = 3
 """Offending example ids named in a message."""
 
@@ -78,7 +80,7 @@ def _check_inputs(frame: pd.DataFrame, task: Task) -> None:
 
 
 def _check_labels(frame: pd.DataFrame, task: Task, labels: Sequence[str] | None, num_items: int) -> None:
-    if task.kind in ("multiclass", "multilabel") and not labels:
+    if task.kind in ("multiclass", "multilabel", "tagging") and not labels:
         raise LabelError(f"task {task.name!r} ({task.kind}) has no label map", remedy="list its labels in labels.json")
     foreign = ~_is_valid(frame[task.label], task.kind, list(labels or ()), num_items)
     if foreign.any():
@@ -95,27 +97,35 @@ def _is_valid(column: pd.Series, kind: str, labels: list[str], num_items: int) -
         return column.isin(labels)
     if kind == "multilabel":
         return column.map(lambda ids: _ids_within(ids, len(labels))).astype(bool)
+    if kind == "tagging":
+        return column.map(lambda ids: _ids_within(ids, len(labels), at_least=0)).astype(bool)
     if kind == "retrieval":
         return column.map(lambda ids: _ids_within(ids, num_items)).astype(bool)
     numbers = pd.to_numeric(column, errors="coerce")
-    return numbers.isin([0, 1]) if kind == "binary" else numbers.ge(0) & np.isfinite(numbers)
+    if kind in WHOLE_NUMBERS:
+        return numbers.isin(WHOLE_NUMBERS[kind])
+    return np.isfinite(numbers) & (numbers.ge(0) if kind == "count" else True)
 
 
-def _ids_within(ids: object, count: int) -> bool:
+def _ids_within(ids: object, count: int, at_least: int = 1) -> bool:
     if not isinstance(ids, list | tuple | np.ndarray):
         return False
     values = np.asarray(ids)
-    return len(values) > 0 and bool((values >= 0).all() and (values < count).all())
+    return len(values) >= at_least and bool((values >= 0).all() and (values < count).all())
 
 
 def _allowed(kind: str, labels: Sequence[str] | None, num_items: int) -> str:
     if kind == "retrieval":
         return f"non-empty lists of row numbers 0..{num_items - 1} of the item table"
+    if kind == "tagging":
+        return f"lists of ids 0..{len(labels or ()) - 1}"
     if kind == "multilabel":
         return f"non-empty lists of ids 0..{len(labels or ()) - 1}"
     if kind == "multiclass":
         return f"the label map of {len(labels or ())} names"
-    return "0 and 1" if kind == "binary" else "the finite numbers >= 0"
+    if kind in WHOLE_NUMBERS:
+        return f"the whole numbers {', '.join(map(str, WHOLE_NUMBERS[kind]))}"
+    return "the finite numbers >= 0" if kind == "count" else "the finite numbers"
 
 
 def _ids(frame: pd.DataFrame, rows: pd.Series) -> str:
