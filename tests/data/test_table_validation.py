@@ -5,14 +5,19 @@ import shutil
 import pandas as pd
 import pytest
 
+from polymart.data.prepare import TABLES_OF
 from polymart.data.validate import RELATIONS, validate_tables
 from polymart.errors import TableError
 from polymart.schemas import SCHEMAS, rules_of, validate_table
 
 
-def test_the_prepared_tables_pass(tables):
+def test_every_known_table_has_a_schema():
+    assert set(SCHEMAS) == {name for names in TABLES_OF.values() for name in names}
+
+
+def test_the_prepared_tables_pass(tables, sources):
     report = validate_tables(tables)
-    assert set(report["tables"]) == set(SCHEMAS)
+    assert set(report["tables"]) == {name for key in sources for name in TABLES_OF[key]}
     assert report["tables"]["labels/intent"]["rows"] == 720
     assert len(report["relations"]) == len(RELATIONS)
     assert all(rules_of(schema) for schema in SCHEMAS.values())
