@@ -80,6 +80,12 @@ def with_task(**changes: object) -> dict:
             "found 'spring'",
         ),
         (
+            {**SUITE, "encoder": {"adapter": {"method": "prefix"}}, "training": {"gradient_checkpointing": True}},
+            "suite",
+            "would drop the prefix",
+            "",
+        ),
+        (
             {**SUITE, "monitoring": {"bad_windows": 6, "of_windows": 5}},
             "monitoring",
             "must not exceed",

@@ -108,8 +108,10 @@ class AdaLoRA(LoRA):
 
     def after_backward(self, step: int) -> None:
         for factor in self._factors().values():
-            if factor.grad is None:  # no task of this step reads a text, but peft expects a gradient
-                factor.grad = torch.zeros_like(factor)
+            # peft expects a gradient, also where no task of the step read a text, and keeps running means of it,
+            # also where it overflowed in float16 and the optimiser skipped the step.
+            found = torch.zeros_like(factor) if factor.grad is None else factor.grad
+            factor.grad = found.nan_to_num(0.0, posinf=0.0, neginf=0.0)
         self._tuner[0].update_and_allocate(step)
 
     def training_state(self) -> dict[str, Tensor]:

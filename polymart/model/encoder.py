@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from polymart.config import Adapter
 from polymart.errors import CheckpointError
@@ -48,6 +49,9 @@ class TextEncoder(nn.Module):
         Raises:
             CheckpointError: the folder holds no such model.
         """
+        # A bar for a load of a second and a report of the pooler, which is left out, would stand in every log.
+        transformers_logging.disable_progress_bar()
+        transformers_logging.set_verbosity_error()
         try:
             model = AutoModel.from_pretrained(
                 folder,
@@ -91,10 +95,7 @@ class TextEncoder(nn.Module):
         return self.adapter.regulariser()
 
     def after_backward(self, step: int) -> None:
-        """The adapter's own work in steps 1, 2, ...: after the optimiser's step, before the gradients are cleared.
-
-        Gradients must be finite: AdaLoRA keeps running means of them.
-        """
+        """The adapter's own work in steps 1, 2, ...: after the optimiser's step, before the gradients are cleared."""
         self.adapter.after_backward(step)
 
     def training_state(self) -> dict[str, Tensor]:
@@ -112,7 +113,7 @@ class TextEncoder(nn.Module):
 
     def checkpoint_gradients(self) -> None:
         """Recompute activations in the backward pass: less memory, about a third more time."""
-        self.transformer.gradient_checkpointing_enable({"use_reentrant": False})
+        self.transformer.activation_checkpointing_enable({"use_reentrant": False})
 
     def compile_transformer(self) -> None:
         """Compile the transformer, at its first call, for texts of any number and length; names stay as they are."""
