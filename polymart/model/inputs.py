@@ -14,9 +14,17 @@ from tokenizers import Tokenizer
 from polymart.config import Inputs
 from polymart.errors import TableError
 from polymart.model.batch import Batch
+from polymart.model.image import decode_images
 
 NUM_HISTORY_FEATURES = 9
 HISTORY_COLUMNS = ("ids", "count", "decayed", "gap")
+MAX_BINS = 32
+"""Bins of a number's piecewise-linear encoding, where there are enough rows."""
+ROWS_PER_BIN = 200
+CLIP = 10.0
+"""Standard deviations at which a number is cut: one far value must not drown every other feature."""
+CHARACTERS_PER_TOKEN = 16
+"""A text is cut to this many characters for each token that is read, before the tokenizer sees it."""
 
 
 class InputStatistics(BaseModel):
@@ -28,6 +36,8 @@ class InputStatistics(BaseModel):
     """Replaces a missing value, on the signed-log scale."""
     mean: dict[str, float] = {}
     scale: dict[str, float] = {}
+    edges: dict[str, list[float]] = {}
+    """Distinct quantiles of the standardised training values, ascending: the bins of `tower.QuantileEncoding`."""
     vocabulary: dict[str, list[str]] = {}
     """Known values of each categorical column; index 0 is kept for unseen ones."""
     num_labels: int = 0
@@ -46,12 +56,12 @@ def numeric_array(frame: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def fit_statistics(frame: pd.DataFrame, inputs: Inputs, num_labels: int) -> InputStatistics:
-    """Medians, means, scales and vocabularies of the training rows.
+    """Medians, means, scales, quantiles and vocabularies of the training rows.
 
     Raises:
         TableError: a numeric column has no finite value at all.
     """
-    median, mean, scale = {}, {}, {}
+    median, mean, scale, edges = {}, {}, {}, {}
     for column in inputs.numeric:
         values = signed_log(numeric_array(frame, column))
         if np.isnan(values).all():
@@ -64,23 +74,42 @@ def fit_statistics(frame: pd.DataFrame, inputs: Inputs, num_labels: int) -> Inpu
         mean[column], scale[column] = float(filled.mean()), float(filled.std())
         if scale[column] <= 1e-9 * max(1.0, abs(mean[column])):  # a constant leaves only rounding errors
             scale[column] = 1.0
+        edges[column] = quantile_edges((values[~np.isnan(values)] - mean[column]) / scale[column])
     vocabulary = {c: sorted(map(str, frame[c].dropna().unique())) for c in inputs.categorical}
-    return InputStatistics(median=median, mean=mean, scale=scale, vocabulary=vocabulary, num_labels=num_labels)
+    return InputStatistics(
+        median=median, mean=mean, scale=scale, edges=edges, vocabulary=vocabulary, num_labels=num_labels
+    )
+
+
+def quantile_edges(values: np.ndarray) -> list[float]:
+    """Bounds of bins with about as many training values each, fewer for small tables; none for a constant."""
+    num_bins = min(MAX_BINS, max(4, len(values) // ROWS_PER_BIN))
+    edges = np.quantile(values.clip(-CLIP, CLIP), np.linspace(0, 1, num_bins + 1))
+    # Narrower bins (in standard deviations) are beyond what float32 and the training rows can tell apart.
+    return edges[np.append(True, np.diff(edges) > 1e-4)].tolist()
 
 
 class Collator:
-    """Turns rows of a task's example table into a `Batch`."""
+    """Turns rows of a task's example table into a `Batch`.
 
-    def __init__(self, inputs: Inputs, statistics: InputStatistics, tokenizer: Tokenizer) -> None:
+    No value of an input is an error: a missing text is the empty one; a long text is cut (`clean_texts`); a number
+    that is missing or infinite becomes the training median with its flag; an unseen category has an embedding of its
+    own. Absent columns and unreadable pictures (`decode_images`) are errors.
+    """
+
+    def __init__(self, inputs: Inputs, statistics: InputStatistics, tokenizer: Tokenizer, image_size: int = 64) -> None:
         self.inputs = inputs
+        self.image_size = image_size
         self.statistics = statistics
         self.tokenizer = tokenizer
+        assert tokenizer.truncation is not None  # see fit_tokenizer
+        self.max_characters = CHARACTERS_PER_TOKEN * tokenizer.truncation["max_length"]
 
     def columns(self) -> list[str]:
         """Every column that a row must have."""
         inputs = self.inputs
         history = [f"{inputs.label_history}_{part}" for part in HISTORY_COLUMNS] if inputs.label_history else []
-        single = [column for column in (inputs.text, inputs.baseline) if column]
+        single = [column for column in (inputs.text, inputs.text_pair, inputs.image, inputs.baseline) if column]
         return list(dict.fromkeys([*single, *inputs.numeric, *inputs.categorical, *history]))
 
     def __call__(self, frame: pd.DataFrame) -> Batch:
@@ -93,7 +122,9 @@ class Collator:
         parts: dict[str, torch.Tensor] = {}
         inputs = self.inputs
         if inputs.text:
-            parts |= self._text(frame[inputs.text])
+            parts |= self._texts(frame)
+        if inputs.image:
+            parts["image_BCHW"] = torch.from_numpy(decode_images(frame[inputs.image], self.image_size))
         if inputs.numeric:
             parts |= self._numeric(frame)
         if inputs.categorical:
@@ -106,20 +137,17 @@ class Collator:
         return Batch(size=len(frame), **parts)
 
     def lengths(self, frame: pd.DataFrame) -> np.ndarray:
-        """Tokens of each row's text (0 without text); used to bucket rows of similar length.
+        """Tokens of each row's longest text (0 without text); used to bucket rows of similar length.
 
         Raises:
             TableError: a column of the task's inputs is absent.
         """
         self._require_columns(frame)
-        if not self.inputs.text:
+        if not self.inputs.text or frame.empty:
             return np.zeros(len(frame), np.int64)
-        texts = frame[self.inputs.text].fillna("").astype(str)
-        unique = texts.unique().tolist()
-        known = dict(
-            zip(unique, (sum(e.attention_mask) for e in self.tokenizer.encode_batch_fast(unique)), strict=True)
-        )
-        return texts.map(known).to_numpy(np.int64)
+        index, unique = pd.factorize(self._all_texts(frame))
+        known = np.array([sum(e.attention_mask) for e in self.tokenizer.encode_batch_fast(list(unique))], np.int64)
+        return known[index].reshape(-1, len(frame)).max(0)
 
     def _require_columns(self, frame: pd.DataFrame) -> None:
         absent = [column for column in self.columns() if column not in frame]
@@ -129,13 +157,20 @@ class Collator:
                 remedy="retrieve the task's feature service, or correct its inputs in the suite",
             )
 
-    def _text(self, column: pd.Series) -> dict[str, torch.Tensor]:
-        index, unique = pd.factorize(column.fillna("").astype(str))
+    def _all_texts(self, frame: pd.DataFrame) -> np.ndarray:
+        """The first texts of all rows, then their second texts where the task has them."""
+        columns = [column for column in (self.inputs.text, self.inputs.text_pair) if column]
+        return np.concatenate([clean_texts(frame[column], self.max_characters) for column in columns])
+
+    def _texts(self, frame: pd.DataFrame) -> dict[str, torch.Tensor]:
+        """Each distinct text once, be it a first or a second one, and where the rows' texts are."""
+        index, unique = pd.factorize(self._all_texts(frame))
         encodings = self.tokenizer.encode_batch_fast(list(unique))
+        rows = torch.from_numpy(index.astype(np.int64)).split(len(frame))
         return {
             "tokens_UT": torch.tensor([e.ids for e in encodings]),
             "mask_UT": torch.tensor([e.attention_mask for e in encodings]),
-            "text_index_B": torch.from_numpy(index.astype(np.int64)),
+            **dict(zip(("text_index_B", "pair_index_B"), rows, strict=False)),
         }
 
     def _numeric(self, frame: pd.DataFrame) -> dict[str, torch.Tensor]:
@@ -146,9 +181,8 @@ class Collator:
             np.array([part[c] for c in columns]) for part in (statistics.median, statistics.mean, statistics.scale)
         )
         standard = (np.where(missing, median, values) - mean) / scale
-        # A value far outside the training range must not drown every other feature.
         return {
-            "numeric_BN": torch.from_numpy(standard.clip(-10, 10).astype(np.float32)),
+            "numeric_BN": torch.from_numpy(standard.clip(-CLIP, CLIP).astype(np.float32)),
             "missing_BN": torch.from_numpy(missing.astype(np.float32)),
         }
 
@@ -203,8 +237,20 @@ def history_features(count: np.ndarray, decayed: np.ndarray, gap: np.ndarray) ->
     return np.stack(features, 1).astype(np.float32)
 
 
+def clean_texts(column: pd.Series, max_characters: int) -> np.ndarray:
+    """Texts that any tokenizer takes: a missing one is empty, only the first ``max_characters`` are kept.
+
+    The cut bounds the time that a text of a million characters costs. Half of a surrogate pair, which JSON can carry
+    but UTF-8 cannot, becomes a question mark.
+    """
+    return np.array(
+        [text[:max_characters].encode(errors="replace").decode() for text in column.fillna("").astype(str)], object
+    )
+
+
 def fit_tokenizer(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
-    """Set truncation and padding so that every room encodes a text alike."""
-    tokenizer.enable_truncation(max_length=max_tokens)
-    tokenizer.enable_padding(pad_id=tokenizer.token_to_id("[PAD]") or 0)
-    return tokenizer
+    """A tokenizer of its own for this length, so that every room encodes a text alike."""
+    own = Tokenizer.from_str(tokenizer.to_str())
+    own.enable_truncation(max_length=max_tokens)
+    own.enable_padding(pad_id=own.token_to_id("[PAD]") or 0)
+    return own

@@ -1,4 +1,4 @@
-"""One shared encoder, one head per task."""
+"""One shared encoder, one head per task; one shared image tower where a task has pictures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from polymart.config import Task
 from polymart.model.batch import Batch
 from polymart.model.encoder import TextEncoder
 from polymart.model.heads import TaskHead
+from polymart.model.image import ImageTower
 from polymart.model.inputs import InputStatistics
 from polymart.model.retrieval import RetrievalHead
 from polymart.tasks import kind_of
@@ -20,9 +21,10 @@ Head = TaskHead | RetrievalHead
 class MultiTaskModel(nn.Module):
     """All heads on one `TextEncoder`; each batch belongs to one task."""
 
-    def __init__(self, encoder: TextEncoder, heads: Mapping[str, Head]) -> None:
+    def __init__(self, encoder: TextEncoder, heads: Mapping[str, Head], image: ImageTower | None = None) -> None:
         super().__init__()
         self.encoder = encoder
+        self.image = image
         self.heads = nn.ModuleDict(heads)
 
     @classmethod
@@ -32,10 +34,21 @@ class MultiTaskModel(nn.Module):
         tasks: list[Task],
         statistics: Mapping[str, InputStatistics],
         labels: Mapping[str, list[str] | None],
+        image: ImageTower | None = None,
     ) -> MultiTaskModel:
-        """A model with fresh heads for ``tasks``."""
+        """A model with fresh heads for ``tasks``.
+
+        Args:
+            encoder: the shared text encoder.
+            tasks: the tasks to be learned.
+            statistics: what was fitted on the training rows of each task.
+            labels: label map of each task.
+            image: the shared image tower; a task with pictures gets a fresh one where none is given.
+        """
         heads = {task.name: _head(task, statistics[task.name], encoder.width, labels[task.name]) for task in tasks}
-        return cls(encoder, heads)
+        if image is None and any(task.inputs.image for task in tasks):
+            image = ImageTower(encoder.width)
+        return cls(encoder, heads, image)
 
     def encode(self, batch: Batch) -> Tensor | None:
         """Text vectors of the batch's unique texts, shape (U, D)."""
@@ -51,19 +64,22 @@ class MultiTaskModel(nn.Module):
         """
         if text_UD is None:
             text_UD = self.encode(batch)
-        if text_UD is None or batch.text_index_B is None:
-            return self.heads[task](batch, None)
-        # Unlike plain indexing, index_select sums its gradient in a fixed order on several threads.
-        text_BD = text_UD.index_select(0, batch.text_index_B)
-        if batch.item_tokens_VT is None:
-            return self.heads[task](batch, text_BD)
-        return self.heads[task](batch, text_BD, self.encoder(batch.item_tokens_VT, batch.item_mask_VT))
+        text_BD, pair_BD = _texts_of(text_UD, batch.text_index_B), _texts_of(text_UD, batch.pair_index_B)
+        if batch.item_tokens_VT is not None:
+            return self.heads[task](batch, text_BD, self.encoder(batch.item_tokens_VT, batch.item_mask_VT))
+        image_BD = None if self.image is None or batch.image_BCHW is None else self.image(batch.image_BCHW)
+        return self.heads[task](batch, text_BD, pair_BD, image_BD)
 
     def head(self, task: str) -> Head:
         """The head of ``task``."""
         head = self.heads[task]
         assert isinstance(head, TaskHead | RetrievalHead)
         return head
+
+
+def _texts_of(text_UD: Tensor | None, index_B: Tensor | None) -> Tensor | None:
+    # Unlike plain indexing, index_select sums its gradient in a fixed order on several threads.
+    return None if text_UD is None or index_B is None else text_UD.index_select(0, index_B)
 
 
 def _head(task: Task, statistics: InputStatistics, text_width: int, labels: list[str] | None) -> Head:

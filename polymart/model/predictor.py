@@ -1,11 +1,11 @@
 """Answers for rows of an example table, in evaluation and in serving alike.
 
-Shape suffixes: B examples, O head outputs.
+Shape suffixes: B examples, O head outputs, S scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,12 @@ import pandas as pd
 import torch
 
 from polymart.errors import ServingError
-from polymart.model.inputs import Collator
+from polymart.model.batch import Batch
+from polymart.model.inputs import Collator, fit_tokenizer
+from polymart.model.item_index import ItemIndex
+from polymart.model.items import Items
 from polymart.tasks import kind_of
+from polymart.tasks.retrieval import ranked_answers
 from polymart.training.checkpoint import Checkpoint, load_checkpoint
 
 
@@ -26,10 +30,26 @@ class Predictor:
         self.checkpoint = checkpoint
         self.device = torch.device(device)
         self.model = checkpoint.model.to(self.device).eval()
+        self.model.encoder.merge_adapter()
         self.collators = {
-            task.name: Collator(task.inputs, checkpoint.tasks[task.name].statistics, checkpoint.tokenizer)
+            task.name: Collator(
+                task.inputs,
+                checkpoint.tasks[task.name].statistics,
+                fit_tokenizer(checkpoint.tokenizer, checkpoint.suite.max_tokens(task)),
+                checkpoint.suite.encoder.image_size,
+            )
             for task in checkpoint.suite.tasks
         }
+        self.kinds = {
+            task.name: kind_of(task.kind).bind(task, checkpoint.tasks[task.name].target)
+            for task in checkpoint.suite.tasks
+        }
+        self.catalogues = {
+            task.name: Items.of(checkpoint.items[task.items], self.collators[task.name].tokenizer)
+            for task in checkpoint.suite.tasks
+            if task.kind == "retrieval" and task.items
+        }
+        self._indexes: dict[str, ItemIndex] = {}
 
     @classmethod
     def load(cls, folder: Path | str, device: torch.device | str = "cpu") -> Predictor:
@@ -53,7 +73,7 @@ class Predictor:
     def scores(
         self, task: str, frame: pd.DataFrame, batch_size: int = 64, advance: Callable[[int], None] | None = None
     ) -> np.ndarray:
-        """Scores on their natural scale, float32 of shape (B, O), in the order of the rows.
+        """Scores on their natural scale, float32 of shape (B, S), in the order of the rows.
 
         Args:
             task: a task of the checkpoint's suite.
@@ -66,21 +86,70 @@ class Predictor:
             TableError: an input column is absent.
         """
         self.columns(task)
-        config, state = self.checkpoint.suite.task(task), self.checkpoint.tasks[task]
-        kind, collate = kind_of(config.kind), self.collators[task]
-        scores_BO = np.zeros((len(frame), kind.num_outputs(state.labels)), np.float32)
-        order = np.argsort(-collate.lengths(frame), kind="stable")
+        assert task not in self.catalogues, f"rank the items of {task} with top_items"
+        kind, collate, labels = self.kinds[task], self.collators[task], self.checkpoint.tasks[task].labels
+        scores_BS = np.zeros((len(frame), kind.num_scores(labels)), np.float32)
         with torch.inference_mode():
-            for start in range(0, len(order), batch_size):
-                chosen = order[start : start + batch_size]
-                outputs_BO = self.model(task, collate(frame.iloc[chosen]).to(self.device))
-                scores_BO[chosen] = kind.activate(outputs_BO.float()).cpu().numpy()
-                if advance is not None:
-                    advance(len(chosen))
-        return scores_BO
+            for chosen, batch in self._batches(collate, frame, batch_size, advance):
+                scores_BS[chosen] = kind.activate(self.model(task, batch).float()).cpu().numpy()
+        return scores_BS
+
+    def top_items(
+        self,
+        task: str,
+        frame: pd.DataFrame,
+        k: int,
+        batch_size: int = 64,
+        advance: Callable[[int], None] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and scores of the best items of a retrieval task, best first, each of shape (B, min(k, items)).
+
+        A score is the item's share of the softmax over the whole catalogue. The first call encodes the catalogue.
+
+        Args:
+            task: a retrieval task of the checkpoint's suite.
+            frame: rows with at least `columns`.
+            k: items wanted for each row.
+            batch_size: rows per forward pass.
+            advance: called with the number of rows done after each batch.
+
+        Raises:
+            ServingError: no such task, or its kind is not retrieval.
+            TableError: an input column is absent.
+        """
+        self.columns(task)
+        if task not in self.catalogues:
+            raise ServingError(
+                f"task {task!r} has no catalogue: its kind is {self.kinds[task].name!r}",
+                remedy="ask it for scores",
+            )
+        with torch.inference_mode():
+            index = self.index(task)
+            ranked_BK = np.zeros((len(frame), min(k, len(index.items))), np.int64)
+            scores_BK = np.zeros(ranked_BK.shape, np.float32)
+            for chosen, batch in self._batches(self.collators[task], frame, batch_size, advance):
+                ranked_BK[chosen], scores_BK[chosen] = index.top(batch, k)
+        return ranked_BK, scores_BK
+
+    def index(self, task: str) -> ItemIndex:
+        """The item vectors of a retrieval task, encoded at the first call."""
+        if task not in self._indexes:
+            self._indexes[task] = ItemIndex(self.model, task, self.catalogues[task])
+        return self._indexes[task]
+
+    def _batches(
+        self, collate: Collator, frame: pd.DataFrame, batch_size: int, advance: Callable[[int], None] | None
+    ) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Row positions and batches of similar length, longest first."""
+        order = np.argsort(-collate.lengths(frame), kind="stable")
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            yield chosen, collate(frame.iloc[chosen]).to(self.device)
+            if advance is not None:
+                advance(len(chosen))
 
     def answer(self, task: str, frame: pd.DataFrame, top: int = 10) -> list[dict[str, Any]]:
         """One JSON-ready answer per row; see `TaskKind.decode` of the task's kind."""
-        scores_BO = self.scores(task, frame)
-        kind = kind_of(self.checkpoint.suite.task(task).kind)
-        return kind.decode(scores_BO, self.checkpoint.tasks[task].labels, top)
+        if task in self.catalogues:
+            return ranked_answers(*self.top_items(task, frame, top), self.catalogues[task].ids_I)
+        return self.kinds[task].decode(self.scores(task, frame), self.checkpoint.tasks[task].labels, top)
