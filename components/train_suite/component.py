@@ -16,6 +16,8 @@ def train_suite(
 ) -> None:
     """Train one encoder with one head per task and write the best checkpoint.
 
+    An attempt after a failed one goes on from the state in ``training/`` of the work folder.
+
     Args:
         examples: folder written by `retrieve_features`.
         checkpoint: folder with ``model.safetensors``, tokenizer, ``suite.json``, ``tasks.json``, ``manifest.json``.
@@ -35,17 +37,19 @@ def train_suite(
     from polymart.errors import shown_to_user
     from polymart.files import write_json
     from polymart.progress import Progress
-    from polymart.training.loop import train_suite
+    from polymart.training.loop import train_suite, training_key
 
-    config = Suite.from_json(suite)
+    config, settings = Suite.from_json(suite), Settings()
     progress = Progress("train_suite", config.training.max_steps, "steps")
     with shown_to_user():
+        key = training_key(Path(examples.path), config).removeprefix("sha256:")
         digest, history = train_suite(
             Path(examples.path),
-            fetch(config.encoder.dataset, Settings()),
+            fetch(config.encoder.dataset, settings),
             config,
             Path(checkpoint.path),
             lambda step, _, losses: progress(step, " ".join(f"{k} {v:.2f}" for k, v in losses.items())),
+            state=settings.work_dir / "training" / f"{config.name}-{key[:12]}",
         )
     write_json(log.path, asdict(history))
     checkpoint.metadata["digest"] = digest

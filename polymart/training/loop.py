@@ -30,7 +30,7 @@ from polymart.training.trainer import Report, Trainer
 from polymart.training.world import ALONE, World
 from polymart.version import code_version
 
-__all__ = ["Report", "TrainingLog", "train_suite"]
+__all__ = ["Report", "TrainingLog", "train_suite", "training_key"]
 
 
 def train_suite(
@@ -87,6 +87,10 @@ def train_suite(
     text = TextEncoder.from_pretrained(
         encoder, suite.encoder.trainable_layers, suite.encoder.adapter, suite.training.max_steps
     )
+    if suite.training.gradient_checkpointing:
+        text.checkpoint_gradients()
+    if suite.training.compile:
+        text.compile_transformer()
     model = MultiTaskModel.build(
         text,
         tasks,
@@ -101,7 +105,7 @@ def train_suite(
         log = trainer.fit()
     else:
         with _told_how_to_resume(state):
-            log = _fit_from(trainer, state, digest_text(canonical_json([suite.digest, index.digest, code_version()])))
+            log = _fit_from(trainer, state, training_key(examples, suite))
     checkpoint = fit_thresholds(Checkpoint(model, tokenizer, present, states, items), val)
     checkpoint.model.cpu()
     digest = save_checkpoint(checkpoint, out)
@@ -116,6 +120,11 @@ def _image_tower(suite: Suite, width: int) -> ImageTower | None:
         return None
     folder = fetch(suite.encoder.image_dataset, Settings())
     return ImageTower.from_pretrained(folder, width, suite.encoder.image_trainable_blocks)
+
+
+def training_key(examples: Path, suite: Suite) -> str:
+    """Digest of suite, examples and code: what a training must share with a state to go on from it."""
+    return digest_text(canonical_json([suite.digest, read_examples_index(examples).digest, code_version()]))
 
 
 def _fit_from(trainer: Trainer, folder: Path, key: str) -> TrainingLog:

@@ -1,15 +1,23 @@
+import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
 from fixtures.tiny_encoder import write_tiny_encoder
 from fixtures.tiny_suite import tiny_suite, tiny_tables, write_tiny_examples
+from hypothesis import given
+from hypothesis import strategies as st
 
 from polymart.errors import LabelError, TableError, TrainingError
+from polymart.evaluation.metrics import METRICS
 from polymart.model.predictor import Predictor
 from polymart.training.checkpoint import load_checkpoint
+from polymart.training.data import TaskData
+from polymart.training.log import CURVES
 from polymart.training.loop import train_suite
+from polymart.training.validation import validation_mean
 
 DIVERGES = {"learning_rate": 1e38, "head_learning_rate": 1e38, "clip_norm": 1e30, "warmup": 0.0}
 
@@ -164,3 +172,77 @@ def test_a_run_whose_last_step_diverges_saves_nothing(examples, encoder, tmp_pat
     with pytest.raises(TrainingError):
         train_suite(examples, encoder, suite, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_example_is_named_with_its_step_and_task(encoder, tmp_path, monkeypatch):
+    frame = tiny_tables()["reply"]
+    folder = write_tiny_examples(tmp_path / "broken", {"reply": frame})
+    train = frame[frame.split == "train"].reset_index(drop=True)
+    take = TaskData.take
+
+    def with_a_broken_row(self, rows, draw=0):
+        batch, target = take(self, rows, draw)
+        return batch, torch.where(torch.from_numpy(rows == 7), torch.nan, target)
+
+    monkeypatch.setattr(TaskData, "take", with_a_broken_row)
+    suite = tiny_suite("reply", max_steps=20, evaluate_every=20, checkpoint_every=1, micro_batches=1)
+    with pytest.raises(
+        TrainingError, match=r"loss of task 'reply' became nan at step [2-5] in a micro-batch"
+    ) as caught:
+        train_suite(folder, encoder, suite, tmp_path / "out", state=tmp_path / "state")
+    named = caught.value.message.partition("examples ")[2].partition(" and ")[0].split(", ")
+    assert set(named) <= set(train["example_id"])
+    assert len(named) == 8
+    assert "and 8 more" in caught.value.message
+    (last_good,) = (tmp_path / "state").iterdir()
+    assert f"at step {int(last_good.name[5:]) + 1} " in caught.value.message
+    assert not (tmp_path / "out").exists()
+
+
+def test_curves_hold_every_task_at_every_validation(trained):
+    _, _, log, _ = trained
+    assert list(log.curves) == list(CURVES)
+    at = [row["step"] for row in log.validation]
+    for name, rows in log.curves.items():
+        found = [row["step"] for row in rows]
+        assert set(found) <= set(at) if name in ("gradient_norm", "conflict") else found == at, name
+    for name in ("examples_per_s", "tokens_per_s"):
+        assert all(value >= 0 for row in log.curves[name] for value in row.values())
+    assert all(row["units"] == 0 for row in log.curves["tokens_per_s"] if "units" in row)
+    assert {name for row in log.curves["conflict"] for name in row} > {"step"}
+    assert set(log.curves["metric"][-1]) == {"step", "next_item", "reply", "units", "mood"}
+    assert log.curves["metric"][-1]["mood"] > 0.8
+    assert log.peak_memory_gb > 0.1
+    json.dumps(asdict(log), allow_nan=False)
+
+
+def test_the_metric_of_a_validation_is_that_of_the_evaluation(trained):
+    out, _, log, _ = trained
+    val = tiny_tables()["reply"].query("split == 'val'")
+    scores = Predictor.load(out).scores("reply", val)
+    best = next(row for row in log.curves["metric"] if row["step"] == log.best_step)
+    assert METRICS["roc_auc"].value(val.label.to_numpy(), scores) == pytest.approx(best["reply"], abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["uncertainty", "dwa", "famo", "pcgrad"])
+def test_every_balancing_method_learns(examples, encoder, tmp_path, method):
+    suite = tiny_suite(max_steps=30, evaluate_every=15, balancing={"method": method, "trunk_clip": 5.0})
+    _, log = train_suite(examples, encoder, suite, tmp_path / "out")
+    assert log.validation[-1]["mood"] < 0.9
+    assert log.validation[-1]["mean"] < log.validation[0]["mean"]
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0.1, 10)), min_size=1, max_size=5), st.floats(0.1, 0.99))
+def test_the_deciding_number_is_a_mean_that_falls_with_every_loss(pairs, factor):
+    losses = {f"t{i}": loss for i, (loss, _) in enumerate(pairs)}
+    weights = {f"t{i}": weight for i, (_, weight) in enumerate(pairs)}
+    mean = validation_mean(losses, weights)
+    assert min(losses.values()) - 1e-9 <= mean <= max(losses.values()) * (1 + 1e-9) + 1e-9
+    assert validation_mean({**losses, "t0": losses["t0"] * factor}, weights) <= mean
+
+
+def test_one_exploding_task_does_not_decide_alone():
+    weights = {"a": 1.0, "b": 1.0, "c": 1.0}
+    before = validation_mean({"a": 1.0, "b": 1.0, "c": 1.0}, weights)
+    assert validation_mean({"a": 0.5, "b": 0.5, "c": 3.0}, weights) < before
+    assert np.mean([0.5, 0.5, 3.0]) > 1.0
