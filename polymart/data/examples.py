@@ -34,6 +34,8 @@ __all__ = [
     "write_examples",
 ]
 
+NAMED = ("multiclass", "multilabel", "tagging")
+"""Kinds whose labels have names; a table may hold a named label for one task and a number for another."""
 Retrieve = Callable[[str, pd.DataFrame], pd.DataFrame]
 """(feature service, entity rows with event_timestamp) -> the same rows, in order, with features appended."""
 
@@ -176,6 +178,7 @@ def _write_task(
             "source": task.source,
             **attrs,
             **info,
+            "labels": info["labels"] if task.kind in NAMED else None,
             "digest": digest_file(path),
             "columns": {field.name: str(field.type) for field in pq.read_schema(path)},
             "rows": {name: int(groups.size().get(name, 0)) for name in SPLITS},
