@@ -69,6 +69,13 @@ def _check_inputs(frame: pd.DataFrame, task: Task) -> None:
                 f"task {task.name!r}: input column {name!r} is missing in all {len(train)} training rows",
                 remedy="look at the feature table that offers it, or leave the column out of the suite",
             )
+    missing = frame[task.group].isna() if task.group else pd.Series(False, frame.index)
+    if missing.any():
+        raise TableError(
+            f"task {task.name!r}: the group {task.group!r} is missing in {int(missing.sum())} rows, "
+            f"e.g. {_ids(frame, missing)}",
+            remedy="give each row the query that it belongs to",
+        )
     for name in task.inputs.numeric:
         infinite = np.isinf(pd.to_numeric(frame[name], errors="coerce"))
         if infinite.any():
@@ -89,6 +96,13 @@ def _check_labels(frame: pd.DataFrame, task: Task, labels: Sequence[str] | None,
             f"task {task.name!r}: label {value!r} is outside {_allowed(task.kind, labels, num_items)}; "
             f"{int(foreign.sum())} such rows, e.g. {_ids(frame, foreign)}",
             remedy="correct those label rows, or prepare the tables again so that rows and label map agree",
+        )
+    train = frame[task.label][frame.split == "train"]
+    if task.kind in ("binary", "multiclass", "regression", "ranking") and train.nunique() == 1:
+        raise LabelError(
+            f"task {task.name!r}: all {len(train)} training rows have the label {train.iloc[0]!r}: "
+            "there is nothing to tell apart",
+            remedy="bring training rows with another label, or take the task out of the suite",
         )
 
 

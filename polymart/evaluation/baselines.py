@@ -1,4 +1,4 @@
-"""Floors: what a task must beat to be worth a head. Each returns scores shaped like the model's.
+"""Floors: what a task must beat to be worth a head. Each returns scores shaped like the model's, as metrics read them.
 
 Shape suffixes: B examples, O outputs, L labels.
 """
@@ -12,6 +12,7 @@ import pandas as pd
 
 from polymart.config import Task
 from polymart.errors import SuiteError, TableError
+from polymart.evaluation.ranking import bm25, random_order
 from polymart.model.inputs import numeric_array
 from polymart.tasks import kind_of
 
@@ -20,12 +21,19 @@ Floor = Callable[[Task, pd.DataFrame, pd.DataFrame, Sequence[str] | None], np.nd
 
 
 def majority(task: Task, train: pd.DataFrame, test: pd.DataFrame, labels: Sequence[str] | None) -> np.ndarray:
-    """The training base rate for everyone: majority class, base probability, or overall popularity."""
+    """The best constant: base rate of a class or label, median or mean of a number, overall popularity.
+
+    Of tags every one applies, which no other constant beats in F1.
+    """
     target = kind_of(task.kind).encode_labels(train[task.label], labels, task.name)
     if task.kind == "multiclass":
         rate = np.bincount(target, minlength=len(labels or ())) / len(target)
+    elif task.kind == "tagging":
+        rate = np.ones(target.shape[1])
     elif task.kind == "count":
-        rate = np.quantile(target, (0.5, 0.9))
+        rate = np.quantile(target, (0.5, task.quantile))
+    elif task.kind == "regression" and task.metric == "mae":
+        rate = np.median(target, keepdims=True)
     else:
         rate = target.reshape(len(target), -1).mean(0)
     return np.tile(rate.astype(np.float32), (len(test), 1))
@@ -71,7 +79,9 @@ def _forecast(test: pd.DataFrame, column: str) -> np.ndarray:
     return np.stack([values, values], 1)
 
 
-FLOORS: dict[str, Floor] = {f.__name__: f for f in (majority, personal_frequency, last_value, mean13)}
+FLOORS: dict[str, Floor] = {
+    f.__name__: f for f in (majority, personal_frequency, last_value, mean13, random_order, bm25)
+}
 """Every floor by the name that a suite file uses."""
 
 

@@ -6,6 +6,7 @@ from polymart.config import Suite, Task
 from polymart.errors import SuiteError
 from polymart.evaluation.baselines import floor_of
 from polymart.evaluation.metrics import metric_of
+from polymart.evaluation.retrieval import retrieval_floor
 
 
 def check_suite(suite: Suite) -> None:
@@ -16,15 +17,55 @@ def check_suite(suite: Suite) -> None:
     """
     for task in suite.tasks:
         metric_of(task.metric, task.kind)
-        floor_of(task.floor)
+        if task.kind == "retrieval":
+            retrieval_floor(task.floor)
+        else:
+            floor_of(task.floor)
         _check_inputs(task)
+        _check_ranking(task)
+        _check_items(task)
+
+
+def _check_ranking(task: Task) -> None:
+    if (task.group is not None) != (task.kind == "ranking"):
+        raise SuiteError(
+            f"task {task.name!r}: kind 'ranking' and no other needs a group; found kind {task.kind!r} and group "
+            f"{task.group!r}",
+            remedy="name the query column as group of a ranking task; take it out of other tasks",
+        )
+    if task.floor == "random_order" and task.kind != "ranking":
+        raise SuiteError(
+            f"task {task.name!r}: floor 'random_order' orders the rows of a query, found kind {task.kind!r}",
+            remedy="use the floor 'majority'",
+        )
+    if task.kind == "ranking" and task.floor == "bm25" and task.inputs.text_pair is None:
+        raise SuiteError(
+            f"task {task.name!r}: floor 'bm25' compares inputs.text with inputs.text_pair, which is not given",
+            remedy="name the product text as inputs.text_pair, or use the floor 'random_order'",
+        )
+
+
+def _check_items(task: Task) -> None:
+    if (task.items is not None) != (task.kind == "retrieval"):
+        raise SuiteError(
+            f"task {task.name!r}: kind 'retrieval' and no other needs items; found kind {task.kind!r} and items "
+            f"{task.items!r}",
+            remedy="name the item table of a retrieval task; take items out of other tasks",
+        )
+    if task.kind == "retrieval" and (task.inputs.text is None or task.inputs.text_pair or task.inputs.image):
+        raise SuiteError(
+            f"task {task.name!r}: kind 'retrieval' compares inputs.text with the texts of its items; found "
+            f"{sorted(task.inputs.model_dump(exclude_defaults=True))}",
+            remedy="name the query's text as inputs.text, and take text_pair and image out",
+        )
 
 
 def _check_inputs(task: Task) -> None:
-    for name, kind in (("label_history", "multilabel"), ("baseline", "count")):
-        if getattr(task.inputs, name) is not None and task.kind != kind:
+    for name, kinds in (("label_history", ("multilabel", "retrieval")), ("baseline", ("count",))):
+        if getattr(task.inputs, name) is not None and task.kind not in kinds:
             raise SuiteError(
-                f"task {task.name!r}: inputs.{name} belongs to kind {kind!r}, found kind {task.kind!r}",
+                f"task {task.name!r}: inputs.{name} belongs to kind {' or '.join(map(repr, kinds))}, found kind "
+                f"{task.kind!r}",
                 remedy=f"take inputs.{name} out, or correct the kind",
             )
     if task.floor == "personal_frequency" and task.inputs.label_history is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from polymart.errors import DataError
 from polymart.evaluation.baselines import floor_of
 from polymart.evaluation.bootstrap import Comparison, compare
 from polymart.evaluation.classical import classical_scores
-from polymart.evaluation.metrics import METRICS, METRICS_OF_KIND, metric_of
+from polymart.evaluation.metrics import METRICS_OF_KIND, metric_of
 from polymart.evaluation.records import Evaluation, Score, TaskEvaluation
+from polymart.evaluation.retrieval import TOP, bm25, retrieval_floor
 from polymart.files import atomic_path
 from polymart.model.predictor import Predictor
-from polymart.tasks import kind_of
+from polymart.tasks import TaskKind
+from polymart.training.checkpoint import TaskState
 
 Report = Callable[[str, int, int], None]
 """Called with (task, rows done, rows in all)."""
@@ -48,10 +50,11 @@ def evaluate_suite(
         state = predictor.checkpoint.tasks[task.name]
         frame = read_examples(examples, task.name)
         scored = frame[frame["split"].isin(("val", "test"))].reset_index(drop=True)
-        scores_BO = predictor.scores(task.name, scored, advance=_advance(report, task.name, len(scored)))
+        scores_BO, *answers = _scored(predictor, task, scored, _advance(report, task.name, len(scored)))
         with atomic_path(predictions / f"{task.name}.parquet") as path:
-            prediction_table(task, scored, scores_BO, state.labels).to_parquet(path, coerce_timestamps="us")
-        tasks.append(_evaluate_task(task, frame, scored, scores_BO, state.labels, state.data_origin, suite))
+            prediction_table(task, scored, *answers).to_parquet(path, coerce_timestamps="us")
+        kind, items = predictor.kinds[task.name], predictor.checkpoint.items.get(task.items or "")
+        tasks.append(_evaluate_task(task, kind, frame, scored, scores_BO, state, items, suite))
     return Evaluation(
         suite=suite.name,
         checkpoint=predictor.checkpoint.digest,
@@ -62,11 +65,20 @@ def evaluate_suite(
     )
 
 
-def prediction_table(
-    task: Task, frame: pd.DataFrame, scores_BO: np.ndarray, labels: Sequence[str] | None
-) -> pd.DataFrame:
+def _scored(
+    predictor: Predictor, task: Task, frame: pd.DataFrame, advance: Callable[[int], None] | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What metrics read (scores, or the positions of the best items), and the columns prediction and score."""
+    if task.kind == "retrieval":
+        ranked_BK, shares_BK = predictor.top_items(task.name, frame, TOP, advance=advance)
+        return ranked_BK, predictor.catalogues[task.name].ids_I[ranked_BK[:, 0]], shares_BK[:, 0]
+    scores_BO = predictor.scores(task.name, frame, advance=advance)
+    prediction, score = predictor.kinds[task.name].summary(scores_BO, predictor.checkpoint.tasks[task.name].labels)
+    return scores_BO, prediction, score
+
+
+def prediction_table(task: Task, frame: pd.DataFrame, prediction: np.ndarray, score: np.ndarray) -> pd.DataFrame:
     """Columns example_id, cluster, event_timestamp, split, label, prediction, score; what monitoring reads."""
-    prediction, score = kind_of(task.kind).summary(scores_BO, labels)
     table = pd.DataFrame({"example_id": frame["example_id"].astype(str), "cluster": frame[task.cluster].astype(str)})
     table["event_timestamp"] = frame.get("event_timestamp", pd.NaT)
     table["event_timestamp"] = table["event_timestamp"].astype("datetime64[us]")
@@ -88,11 +100,12 @@ def _advance(report: Report | None, task: str, total: int) -> Callable[[int], No
 
 def _evaluate_task(
     task: Task,
+    kind: TaskKind,
     frame: pd.DataFrame,
     scored: pd.DataFrame,
     scores_BO: np.ndarray,
-    labels: list[str] | None,
-    data_origin: str,
+    state: TaskState,
+    items: pd.DataFrame | None,
     suite: Suite,
 ) -> TaskEvaluation:
     chosen = (scored["split"] == "test").to_numpy()
@@ -101,9 +114,9 @@ def _evaluate_task(
             f"task {task.name!r} has no test rows among {len(frame)}",
             remedy="move split.test_from, or bring data of that period",
         )
-    train, test, scores = frame[frame["split"] == "train"], scored[chosen], scores_BO[chosen]
-    metric = metric_of(task.metric, task.kind)
-    label = kind_of(task.kind).encode_labels(test[task.label], labels, task.name)
+    train, val = (frame[frame["split"] == split] for split in ("train", "val"))
+    test, scores = scored[chosen], kind.metric_scores(scores_BO[chosen])
+    metric, label = metric_of(task.metric, task.kind), kind.metric_label(test, task, state.labels)
 
     def against(reference: np.ndarray) -> Comparison:
         return compare(
@@ -117,8 +130,12 @@ def _evaluate_task(
             seed=suite.seed,
         )
 
-    floor = against(floor_of(task.floor)(task, train, test, labels))
-    classical = classical_scores(task, train, test, labels, suite.seed)
+    if items is not None:
+        floor = against(retrieval_floor(task.floor)(task, train, test, items))
+        classical = None if task.floor == "bm25" else ("bm25", bm25(task, train, test, items))
+    else:
+        floor = against(floor_of(task.floor)(task, train, test, state.labels))
+        classical = classical_scores(task, train, val, test, state.labels, suite.seed)
     return TaskEvaluation(
         task=task.name,
         kind=task.kind,
@@ -133,6 +150,10 @@ def _evaluate_task(
         baseline_score=Score(**asdict(against(classical[1]).reference)) if classical else None,
         num_examples=len(test),
         num_clusters=floor.num_clusters,
-        data_origin=data_origin,
-        others={name: METRICS[name].value(label, scores) for name in METRICS_OF_KIND[task.kind] if name != task.metric},
+        data_origin=state.data_origin,
+        others={
+            name: metric_of(name, task.kind).value(label, scores)
+            for name in METRICS_OF_KIND[task.kind]
+            if name != task.metric
+        },
     )

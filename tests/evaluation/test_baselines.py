@@ -17,6 +17,12 @@ def split(name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     return frame[frame.split == "train"], frame[frame.split == "test"]
 
 
+def classical(name: str, train: pd.DataFrame | None = None) -> tuple[str, np.ndarray] | None:
+    frame, (own, test) = TABLES[name], split(name)
+    val = frame[frame.split == "val"]
+    return classical_scores(SUITE.task(name), own if train is None else train, val, test, LABELS[name], 0)
+
+
 @pytest.mark.parametrize(
     ("name", "floor"),
     [
@@ -29,7 +35,7 @@ def split(name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 def test_a_floor_is_shaped_like_the_model(name, floor):
     task, (train, test) = SUITE.task(name), split(name)
     scores = floor_of(floor)(task, train, test, LABELS[name])
-    assert scores.shape == (len(test), kind_of(task.kind).num_outputs(LABELS[name]))
+    assert scores.shape == (len(test), kind_of(task.kind).num_scores(LABELS[name]))
     assert scores.dtype == np.float32
     assert np.isfinite(scores).all()
 
@@ -75,7 +81,7 @@ def test_forecasts_copy_their_column_with_zero_for_a_gap():
 def test_an_unknown_floor_is_answered_with_the_known_ones():
     with pytest.raises(SuiteError, match=r"(?s)'luck' is unknown.*use one of: majority, personal_frequency"):
         floor_of("luck")
-    assert set(FLOORS) == {"majority", "personal_frequency", "last_value", "mean13"}
+    assert set(FLOORS) == {"majority", "personal_frequency", "last_value", "mean13", "random_order", "bm25"}
 
 
 @pytest.mark.parametrize(
@@ -84,28 +90,28 @@ def test_an_unknown_floor_is_answered_with_the_known_ones():
 )
 def test_the_classical_baseline_learns_what_is_easy(name, called, better_than):
     task, (train, test) = SUITE.task(name), split(name)
-    found, scores = classical_scores(task, train, test, LABELS[name], 0)
+    found, scores = classical(name)
     label = kind_of(task.kind).encode_labels(test.label, LABELS[name], name)
     assert found == called
     assert METRICS[task.metric].value(label, scores) > better_than
-    assert scores.shape == (len(test), kind_of(task.kind).num_outputs(LABELS[name]))
+    assert scores.shape == (len(test), kind_of(task.kind).num_scores(LABELS[name]))
 
 
 def test_a_class_that_training_never_shows_scores_zero():
-    train, test = split("mood")
-    _, scores = classical_scores(SUITE.task("mood"), train[train.label != "good"], test, LABELS["mood"], 0)
+    train, _ = split("mood")
+    _, scores = classical("mood", train[train.label != "good"])
     assert not scores[:, 1].any()
     np.testing.assert_allclose(scores.sum(1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["mood", "reply"])
 def test_one_class_alone_has_no_classical_baseline(name):
-    train, test = split(name)
-    assert classical_scores(SUITE.task(name), train[train.label == train.label.iloc[0]], test, LABELS[name], 0) is None
+    train, _ = split(name)
+    assert classical(name, train[train.label == train.label.iloc[0]]) is None
 
 
 def test_other_kinds_have_the_floor_or_the_mean():
-    assert classical_scores(SUITE.task("next_item"), *split("next_item"), LABELS["next_item"], 0) is None
-    name, scores = classical_scores(SUITE.task("units"), *split("units"), None, 0)
+    assert classical("next_item") is None
+    name, scores = classical("units")
     assert name == "mean13"
     assert scores[:, 0].tolist() == pytest.approx(split("units")[1].units_mean13.tolist(), rel=1e-6)
