@@ -5,6 +5,8 @@ Serving uses the same object on the same column names, so that training and serv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
@@ -104,6 +106,14 @@ class Collator:
         self.tokenizer = tokenizer
         assert tokenizer.truncation is not None  # see fit_tokenizer
         self.max_characters = CHARACTERS_PER_TOKEN * tokenizer.truncation["max_length"]
+        self.known: dict[str, np.ndarray] = {}
+        """Token ids of texts that come again and again (`remember`); serving remembers none."""
+
+    def remember(self, frame: pd.DataFrame) -> None:
+        """Tokenise the texts of ``frame`` once for all batches to come."""
+        if self.inputs.text and not frame.empty:
+            texts = pd.unique(self._all_texts(frame))
+            self.known |= dict(zip(texts, self._tokenised(texts), strict=True))
 
     def columns(self) -> list[str]:
         """Every column that a row must have."""
@@ -146,7 +156,7 @@ class Collator:
         if not self.inputs.text or frame.empty:
             return np.zeros(len(frame), np.int64)
         index, unique = pd.factorize(self._all_texts(frame))
-        known = np.array([sum(e.attention_mask) for e in self.tokenizer.encode_batch_fast(list(unique))], np.int64)
+        known = np.array([len(ids) for ids in self._tokenised(unique)], np.int64)
         return known[index].reshape(-1, len(frame)).max(0)
 
     def _require_columns(self, frame: pd.DataFrame) -> None:
@@ -162,14 +172,21 @@ class Collator:
         columns = [column for column in (self.inputs.text, self.inputs.text_pair) if column]
         return np.concatenate([clean_texts(frame[column], self.max_characters) for column in columns])
 
+    def _tokenised(self, texts: np.ndarray) -> list[np.ndarray]:
+        """The token ids of each text, without padding."""
+        fresh = [text for text in texts if text not in self.known]
+        encodings = self.tokenizer.encode_batch_fast(fresh)
+        made = {t: np.array(e.ids, np.int64)[: sum(e.attention_mask)] for t, e in zip(fresh, encodings, strict=True)}
+        return [made[text] if text in made else self.known[text] for text in texts]
+
     def _texts(self, frame: pd.DataFrame) -> dict[str, torch.Tensor]:
         """Each distinct text once, be it a first or a second one, and where the rows' texts are."""
         index, unique = pd.factorize(self._all_texts(frame))
-        encodings = self.tokenizer.encode_batch_fast(list(unique))
+        tokens, mask = padded(self._tokenised(unique), self.tokenizer)
         rows = torch.from_numpy(index.astype(np.int64)).split(len(frame))
         return {
-            "tokens_UT": torch.tensor([e.ids for e in encodings]),
-            "mask_UT": torch.tensor([e.attention_mask for e in encodings]),
+            "tokens_UT": tokens,
+            "mask_UT": mask,
             **dict(zip(("text_index_B", "pair_index_B"), rows, strict=False)),
         }
 
@@ -246,6 +263,15 @@ def clean_texts(column: pd.Series, max_characters: int) -> np.ndarray:
     return np.array(
         [text[:max_characters].encode(errors="replace").decode() for text in column.fillna("").astype(str)], object
     )
+
+
+def padded(ids: Sequence[np.ndarray], tokenizer: Tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and mask of several texts, shape (texts, T)."""
+    lengths = np.array([len(text) for text in ids])
+    mask = np.arange(max(lengths)) < lengths[:, None]
+    tokens = np.full(mask.shape, tokenizer.padding["pad_id"] if tokenizer.padding else 0, np.int64)
+    tokens[mask] = np.concatenate(ids)
+    return torch.from_numpy(tokens), torch.from_numpy(mask.astype(np.int64))
 
 
 def fit_tokenizer(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:

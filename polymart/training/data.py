@@ -66,6 +66,7 @@ class TaskData:
             LabelError: a label stands outside the label map.
         """
         frame = frame.reset_index(drop=True)
+        collate.remember(frame)
         target = torch.from_numpy(
             np.ascontiguousarray(kind_of(task.kind).encode_labels(frame[task.label], labels, task.name))
         )

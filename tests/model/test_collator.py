@@ -170,3 +170,28 @@ def test_a_batch_moves_whole():
     assert moved.size == 1
     assert moved.numeric_BN is None
     assert moved.tokens_UT.device.type == moved.mask_UT.device.type == moved.text_index_B.device.type == "meta"
+
+
+def test_remembered_texts_give_the_same_batch_and_are_not_tokenised_again():
+    frame = pd.DataFrame({"text": ["milk", "good bread", None, "milk", "x" * 99], "other": list("abcde")})
+    inputs, asked = Inputs(text="text", text_pair="other"), []
+    fresh, remembering = (Collator(inputs, fit_statistics(frame, inputs, 0), TOKENIZER) for _ in range(2))
+    remembering.remember(frame)
+
+    class Watched:
+        padding = TOKENIZER.padding
+
+        def encode_batch_fast(self, texts):
+            asked.extend(texts)
+            return TOKENIZER.encode_batch_fast(texts)
+
+    remembering.tokenizer = Watched()
+    rows = frame.iloc[[4, 1, 3, 2]]
+    expected, found = fresh(rows), remembering(rows)
+    for name in ("tokens_UT", "mask_UT", "text_index_B", "pair_index_B"):
+        assert torch.equal(getattr(expected, name), getattr(found, name)), name
+    assert remembering.lengths(rows).tolist() == fresh.lengths(rows).tolist()
+    assert asked == []
+    remembering(rows.assign(text="unheard of"))
+    assert asked == ["unheard of"]
+    assert "unheard of" not in remembering.known
