@@ -30,7 +30,6 @@ class Predictor:
         self.checkpoint = checkpoint
         self.device = torch.device(device)
         self.model = checkpoint.model.to(self.device).eval()
-        self.model.encoder.merge_adapter()
         self.collators = {
             task.name: Collator(
                 task.inputs,
@@ -58,7 +57,9 @@ class Predictor:
         Raises:
             CheckpointError: the checkpoint is torn or does not match its manifest.
         """
-        return cls(load_checkpoint(folder), device)
+        checkpoint = load_checkpoint(folder)
+        checkpoint.model.encoder.merge_adapter()  # nobody else holds the model that was just read
+        return cls(checkpoint, device)
 
     def columns(self, task: str) -> list[str]:
         """The input columns that rows of ``task`` must have.
