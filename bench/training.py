@@ -103,7 +103,7 @@ def train_ours(suite: Suite, examples: Path, encoder: Path, precision: str) -> t
         state, test = predictor.checkpoint.tasks[task.name], test_rows(examples, task.name)
         scores = predictor.scores(task.name, test)
         quality[task.name] = macro_f1(task.kind, targets(suite, task.name, test, state.labels), scores)
-    return Result(log.tokens / log.train_seconds, quality), dict(log.micro_batches)
+    return Result(log.tokens / log.seconds, quality), dict(log.micro_batches)
 
 
 class PeerModel(nn.Module):

@@ -32,6 +32,10 @@ class TrainingLog:
     stopped_early: bool = False
     examples: int = 0
     """Training examples seen."""
+    tokens: int = 0
+    """Real tokens seen, padding left out."""
+    micro_batches: dict[str, int] = field(default_factory=dict)
+    """Micro-batches of each task."""
     seconds: float = 0.0
     """Time of training and validation, that of an interrupted run's saved part included."""
     examples_per_s: float = 0.0

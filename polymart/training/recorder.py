@@ -90,6 +90,7 @@ class Recorder:
         for draw in plan.draws:
             self.examples[draw.task] += len(draw.rows)
             self.tokens[draw.task] += draw.tokens
+            self.log.micro_batches[draw.task] = self.log.micro_batches.get(draw.task, 0) + 1
         self.report(plan.step, losses)
 
     def _check(self, plan: Plan, parts: dict[str, float], norm: float) -> None:
@@ -115,6 +116,7 @@ class Recorder:
         # This process counts the tokens of its own rows only.
         self.log.add("tokens_per_s", step, {name: n * processes / seconds for name, n in self.tokens.items()})
         self.log.examples += self.examples.total()
+        self.log.tokens += self.tokens.total() * processes
 
     def restart_clock(self) -> None:
         """Measure the speed from now on."""
