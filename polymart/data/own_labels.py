@@ -26,8 +26,8 @@ def read_labels(frame: pd.DataFrame, task: Task, table: Table, rules: Rules) -> 
         return _tagged(frame, task, table, rules)
     labelled = frame.dropna(subset=[task.label])
     rules.add(f"labels/{task.source}", "a row has a label", len(frame), len(labelled))
-    _check_some(labelled.split, task)
     labelled = labelled.assign(**{task.label: _translated(labelled[task.label], task, table)})
+    _check_some(labelled.split, task)
     if task.kind == "multiclass":
         return _named(labelled, task, rules)
     return _numbered(labelled, task), None

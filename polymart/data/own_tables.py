@@ -148,7 +148,9 @@ def _split(frame: pd.DataFrame, task: Task) -> pd.Series:
 
 
 def _places(groups: pd.Series, task: Task) -> pd.Series:
-    return groups.map({group: unit_hash(task.source, group) for group in groups.unique()})
+    """The place of each row's group, in [0, 1), among all groups in the order of a stable hash."""
+    order = sorted(groups.unique(), key=lambda group: unit_hash(task.source, group))
+    return groups.map({group: number / len(order) for number, group in enumerate(order)})
 
 
 def _known_splits(column: pd.Series, task: Task) -> pd.Series:

@@ -16,7 +16,7 @@ from polymart.errors import TableError
 KEY = "retail_kb"
 OPENING = re.compile(r'(?:opening|start)[^"“]{0,120}["“]([^"”]{40,})["”]', re.IGNORECASE)
 """The words with which a scenario lets its customer begin; anything shorter is a name, not a question."""
-TRAIN_SHARE, VAL_SHARE = 0.4, 0.2
+TRAIN_UNTIL, VAL_UNTIL = 0.4, 0.6
 
 
 def write_support(source: Path, tables: Path, rules: Rules, _wanted: Wanted = None) -> LabelInfo:
@@ -48,8 +48,8 @@ def read_needs(folder: Path, documents: pd.DataFrame, rules: Rules) -> pd.DataFr
     left out.
 
     Returns:
-        example_id, text, label (positions in ``documents``, ascending), split (by a stable hash of the text, since
-        some customers begin with the same words).
+        example_id, text, label (positions in ``documents``, ascending), split (shares of the distinct texts, since some
+        customers begin with the same words, in the order of a stable hash).
 
     Raises:
         TableError: the file is missing or breaks its form, or a task needs a document that does not exist.
@@ -67,7 +67,7 @@ def read_needs(folder: Path, documents: pd.DataFrame, rules: Rules) -> pd.DataFr
     frame = pd.DataFrame(rows, columns=["example_id", "text", "label"])
     kept = frame[frame.text.notna() & frame.label.map(bool)].copy()
     rules.add("labels/answer", "a scenario quotes how its customer begins, and needs a document", len(frame), len(kept))
-    kept["split"] = kept.text.map(_split)
+    kept["split"] = kept.text.map(_splits(kept.text))
     return kept.sort_values("example_id", ignore_index=True)
 
 
@@ -83,9 +83,10 @@ def _positions(task: dict[str, Any], position: dict[str, int]) -> list[int]:
     return sorted({position[item] for item in task["required_documents"]})
 
 
-def _split(text: str) -> str:
-    place = unit_hash("answer", text)
-    return "train" if place < TRAIN_SHARE else "val" if place < TRAIN_SHARE + VAL_SHARE else "test"
+def _splits(texts: pd.Series) -> dict[str, str]:
+    order = sorted(texts.unique(), key=lambda text: unit_hash("answer", text))
+    places = ((text, number / len(order)) for number, text in enumerate(order))
+    return {text: "train" if place < TRAIN_UNTIL else "val" if place < VAL_UNTIL else "test" for text, place in places}
 
 
 def _words(text: str) -> str:
