@@ -21,7 +21,7 @@ def input_columns(inputs: Inputs) -> list[str]:
     """The columns of an example table that a model with these inputs reads."""
     prefix = inputs.label_history
     lists = [f"{prefix}_{part}" for part in ("ids", "count", "decayed", "gap")] if prefix else []
-    singles = [name for name in (inputs.text, inputs.baseline) if name]
+    singles = [name for name in (inputs.text, inputs.text_pair, inputs.image, inputs.baseline) if name]
     return list(dict.fromkeys([*singles, *inputs.numeric, *inputs.categorical, *lists]))
 
 
