@@ -22,7 +22,7 @@ NUM_HISTORY_FEATURES = 9
 HISTORY_COLUMNS = ("ids", "count", "decayed", "gap")
 MAX_BINS = 32
 """Bins of a number's piecewise-linear encoding, where there are enough rows."""
-ROWS_PER_BIN = 200
+ROWS_PER_BIN = 500
 CLIP = 10.0
 """Standard deviations at which a number is cut: one far value must not drown every other feature."""
 CHARACTERS_PER_TOKEN = 16
