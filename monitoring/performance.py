@@ -14,6 +14,10 @@ METRICS: dict[str, tuple[str, bool]] = {
     "count": ("mean_absolute_error", False),
     "multiclass": ("accuracy", True),
     "multilabel": ("top_label_hit", True),
+    "tagging": ("top_label_hit", True),
+    "regression": ("mean_absolute_error", False),
+    "ranking": ("rank_correlation", True),
+    "retrieval": ("top_label_hit", True),
 }
 """Metric and whether higher is better, by kind of task."""
 
@@ -24,16 +28,25 @@ def score_rows(kind: Kind, rows: pd.DataFrame) -> float | None:
     rows = rows.dropna(subset=["label", column])
     if rows.empty:
         return None
-    if kind == "multilabel":
+    if kind in ("multilabel", "tagging", "retrieval"):
         return _top_label_hit(rows)
     if kind == "multiclass":
         return float((rows["label"].astype(str) == rows["prediction"].astype(str)).mean())
     labels, values = (pd.to_numeric(rows[name], errors="coerce") for name in ("label", column))
     if labels.isna().any() or values.isna().any():
         return None
-    if kind == "count":
+    if kind == "ranking":
+        return _rank_correlation(labels, values)
+    if kind in ("count", "regression"):
         return float(mean_absolute_error(labels, values))
     return float(roc_auc_score(labels, values)) if set(labels.unique()) == {0, 1} else None
+
+
+def _rank_correlation(labels: pd.Series, values: pd.Series) -> float | None:
+    """Spearman's correlation over all queries together: a prediction row does not tell its query."""
+    if labels.nunique() < 2 or values.nunique() < 2:
+        return None
+    return float(labels.corr(values, method="spearman"))
 
 
 def _top_label_hit(rows: pd.DataFrame) -> float | None:

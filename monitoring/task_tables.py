@@ -154,14 +154,14 @@ def load_predictions(task: Task, predictions: Path, names: list[str] | None) -> 
     path = predictions / f"{task.name}.parquet"
     columns = [*_KEYS, "cluster", "event_timestamp", "label", "prediction", "score"]
     table = read_table(path, columns, []) if path.is_file() else pd.DataFrame(columns=columns)
-    if task.kind == "multilabel" and names:
+    if task.kind in ("multilabel", "tagging") and names:
         named = [_named(label, names) for label in table["label"]]
         table["label"] = pd.Series(named, index=table.index, dtype=object)
     return split_sides(table, f"predictions of {task.name}", REFERENCE_SPLITS["predictions"])
 
 
 def _named(label: object, names: list[str]) -> list[object] | None:
-    """Labels by name: multilabel labels are positions in the label map, predictions are its names."""
+    """Labels by name: labels are positions in the label map, predictions are its names."""
     if not isinstance(label, list | np.ndarray):
         return None
     return [names[i] if isinstance(i, int | np.integer) and 0 <= i < len(names) else i for i in label]

@@ -1,6 +1,6 @@
 """From entity keys or text to answers: features, one encoder pass, heads.
 
-Shape suffixes: B examples (always 1 for text), O head outputs.
+Shape suffixes: B examples (always 1 for text), S scores.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import torch
 
 from polymart.config import Task
 from polymart.model.predictor import Predictor
-from polymart.tasks import kind_of
 from serving.features import Features
 from serving.refusals import UnknownTaskError
 
@@ -23,10 +22,8 @@ RECOMMEND, ADS, DEMAND = "next_category", "coupon_response", "demand"
 
 def is_text_only(task: Task) -> bool:
     """Whether ``task`` reads one text and nothing else, so that it can share the encoder pass of other such tasks."""
-    inputs = task.inputs
-    return bool(inputs.text) and not (
-        task.feature_service or inputs.numeric or inputs.categorical or inputs.label_history or inputs.baseline
-    )
+    others = task.inputs.model_dump(exclude={"text"}, exclude_defaults=True)
+    return bool(task.inputs.text) and not (task.feature_service or others or task.kind == "retrieval")
 
 
 class Scorer:
@@ -73,23 +70,24 @@ class Scorer:
         return self.predictor.answer(DEMAND, frame)[0]
 
     def understand(self, text: str, top: int) -> dict[str, dict[str, Any]]:
-        """The answer of every text-only task to ``text``, from one encoder pass.
+        """The answer of every text-only task to ``text``, from one encoder pass for each text length in tokens.
 
         Raises:
             UnknownTaskError: the release has no text-only task.
         """
         if not self.text_tasks:
             raise self._absent("understands text")
-        model, first = self.predictor.model, self.text_tasks[0]
-        batch = self.predictor.collators[first.name](pd.DataFrame({first.inputs.text: [text]}))
-        batch = batch.to(self.predictor.device)
-        answers = {}
+        model, checkpoint = self.predictor.model, self.predictor.checkpoint
+        answers, encoded = {}, {}
         with torch.inference_mode():
-            text_UD = model.encode(batch)
             for task in self.text_tasks:
-                kind = kind_of(task.kind)
-                scores_BO = kind.activate(model(task.name, batch, text_UD).float()).cpu().numpy()
-                answers[task.name] = kind.decode(scores_BO, self.predictor.checkpoint.tasks[task.name].labels, top)[0]
+                length, kind = checkpoint.suite.max_tokens(task), self.predictor.kinds[task.name]
+                if length not in encoded:
+                    collate = self.predictor.collators[task.name]
+                    batch = collate(pd.DataFrame({task.inputs.text: [text]})).to(self.predictor.device)
+                    encoded[length] = batch, model.encode(batch)
+                scores_BS = kind.activate(model(task.name, *encoded[length]).float()).cpu().numpy()
+                answers[task.name] = kind.decode(scores_BS, checkpoint.tasks[task.name].labels, top)[0]
         return answers
 
     def rows(self, task: str, entity_rows: list[dict[str, int]]) -> pd.DataFrame:
