@@ -50,9 +50,11 @@ def evaluate_suite(
         state = predictor.checkpoint.tasks[task.name]
         frame = read_examples(examples, task.name)
         scored = frame[frame["split"].isin(("val", "test"))].reset_index(drop=True)
-        scores_BO, *answers = _scored(predictor, task, scored, _advance(report, task.name, len(scored)))
+        advance = _advance(report, task.name, len(scored))
+        scores_BO, label, prediction, score = _scored(predictor, task, scored, advance)
         with atomic_path(predictions / f"{task.name}.parquet") as path:
-            prediction_table(task, scored, *answers).to_parquet(path, coerce_timestamps="us")
+            table = prediction_table(task, scored, label, prediction, score)
+            table.to_parquet(path, coerce_timestamps="us")
         kind, items = predictor.kinds[task.name], predictor.checkpoint.items.get(task.items or "")
         tasks.append(_evaluate_task(task, kind, frame, scored, scores_BO, state, items, suite))
     return Evaluation(
@@ -67,22 +69,28 @@ def evaluate_suite(
 
 def _scored(
     predictor: Predictor, task: Task, frame: pd.DataFrame, advance: Callable[[int], None] | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What metrics read (scores, or the positions of the best items), and the columns prediction and score."""
+) -> tuple[np.ndarray, pd.Series, np.ndarray, np.ndarray]:
+    """What metrics read (scores, or the positions of the best items), and the columns label, prediction and score.
+
+    Items are told by id: whoever reads the predictions has no item table.
+    """
     if task.kind == "retrieval":
         ranked_BK, shares_BK = predictor.top_items(task.name, frame, TOP, advance=advance)
-        return ranked_BK, predictor.catalogues[task.name].ids_I[ranked_BK[:, 0]], shares_BK[:, 0]
+        ids_I = predictor.catalogues[task.name].ids_I
+        return ranked_BK, frame[task.label].map(lambda items: ids_I[items]), ids_I[ranked_BK[:, 0]], shares_BK[:, 0]
     scores_BO = predictor.scores(task.name, frame, advance=advance)
     prediction, score = predictor.kinds[task.name].summary(scores_BO, predictor.checkpoint.tasks[task.name].labels)
-    return scores_BO, prediction, score
+    return scores_BO, frame[task.label], prediction, score
 
 
-def prediction_table(task: Task, frame: pd.DataFrame, prediction: np.ndarray, score: np.ndarray) -> pd.DataFrame:
+def prediction_table(
+    task: Task, frame: pd.DataFrame, label: pd.Series, prediction: np.ndarray, score: np.ndarray
+) -> pd.DataFrame:
     """Columns example_id, cluster, event_timestamp, split, label, prediction, score; what monitoring reads."""
     table = pd.DataFrame({"example_id": frame["example_id"].astype(str), "cluster": frame[task.cluster].astype(str)})
     table["event_timestamp"] = frame.get("event_timestamp", pd.NaT)
     table["event_timestamp"] = table["event_timestamp"].astype("datetime64[us]")
-    return table.assign(split=frame["split"], label=frame[task.label], prediction=prediction, score=score)
+    return table.assign(split=frame["split"], label=label, prediction=prediction, score=score)
 
 
 def _advance(report: Report | None, task: str, total: int) -> Callable[[int], None] | None:

@@ -9,6 +9,7 @@ import torch
 from fixtures.tiny_encoder import write_tiny_encoder
 from fixtures.tiny_items import NUM_ITEMS, goods, items_suite, items_tables, write_items_examples
 
+from monitoring.performance import score_rows
 from polymart.errors import CheckpointError, ServingError
 from polymart.evaluation.evaluate import evaluate_suite
 from polymart.model import item_index
@@ -52,6 +53,9 @@ def test_predictions_hold_the_best_item_and_its_share(trained):
     assert set(table.split) == {"val", "test"}
     assert set(table.prediction) <= set(goods().item_id)
     assert table.score.between(0, 1).all()
+    hits = [prediction in label for prediction, label in zip(table.prediction, table.label, strict=True)]
+    assert np.mean(hits) > 0.2
+    assert score_rows("retrieval", table) == pytest.approx(np.mean(hits))
     answers = trained.predictor.answer("found", items_tables()["found"].query("split != 'train'"), top=3)
     assert table.prediction.tolist() == [answer["items"][0]["item_id"] for answer in answers]
     assert [len(answer["items"]) for answer in answers] == [3] * len(table)
