@@ -13,7 +13,7 @@ from polymart.balancing.learned import LearnedNumbers
 from polymart.config import Task
 
 REGRESSION = ("count", "regression")
-"""Kinds whose loss stands for the square of an error."""
+"""Kinds whose label is a number; all others take the classification form."""
 
 
 class Uncertainty(Balancer):
