@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from polymart.config import Training
 from polymart.model.multitask import MultiTaskModel
+from polymart.training.sharding import local, whole
 
 
 def build_optimizer(model: MultiTaskModel, training: Training, device: torch.device) -> torch.optim.AdamW:
@@ -43,4 +45,10 @@ def warmup_cosine(training: Training) -> Callable[[int], float]:
 
 def clip(model: nn.Module, norm: float) -> Tensor:
     """Clip the global gradient norm; returns the norm before clipping."""
-    return nn.utils.clip_grad_norm_((p for p in model.parameters() if p.grad is not None), norm, foreach=True)
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    # Shards and whole gradients do not mix in one operation.
+    parts = [[g for g in gradients if isinstance(g, DTensor) == sharded] for sharded in (False, True)]
+    norms = [whole(nn.utils.get_total_norm(part)) for part in parts if part]
+    total = torch.linalg.vector_norm(torch.stack(norms))
+    torch._foreach_mul_([local(gradient) for gradient in gradients], (norm / (total + 1e-6)).clamp(max=1.0))
+    return total

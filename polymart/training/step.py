@@ -60,7 +60,7 @@ class GradientStep:
         self.limit = settings.balancing.trunk_clip
         self.dtype = autocast_dtype(settings.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype is torch.float16)
-        self.trunk = Trunk(model)
+        self.trunk = Trunk(model, world)
 
     def __call__(self, plan: Plan, data: Mapping[str, TaskData], diagnose: bool = False) -> Outcome:
         """Accumulate the gradients of ``plan``; ``diagnose`` asks for weights, norms and conflicts too."""
@@ -85,7 +85,8 @@ class GradientStep:
             diagnosis = self._combine(rows, {n: share[n] * coefficients[n].to(self.device) for n in tasks})
             diagnosis["weight"] = {n: plan.probabilities[n] * coefficients[n] for n in tasks}
         else:
-            self.world.total_gradients(self.model.parameters())
+            # FSDP2 has summed the shards of the trunk in the backward passes.
+            self.world.total_gradients((self.model.heads if self.world.sharded else self.model).parameters())
         if (penalty := self.model.encoder.regulariser()) is not None:  # the same in every process
             self.scaler.scale(penalty).backward()
         return Outcome(losses, parts_G, diagnosis if diagnose else {})
@@ -118,10 +119,10 @@ class GradientStep:
             return {}
         # Limits and norms are meant in units of the loss, not in those of mixed precision's scale.
         scale = self.scaler.scale(torch.ones((), device=self.device))
-        gradients_TP = self.world.total(torch.stack(list(rows.values()))) / scale
+        gradients_TP = self.trunk.total(torch.stack(list(rows.values()))) / scale
         names, limit = list(rows), self.limit
         clipped = [trunk_contribution(g_P, weights[n], limit) for n, g_P in zip(names, gradients_TP, strict=True)]
-        self.trunk.put(self.balancer.aggregate(torch.stack([part_P for part_P, _ in clipped])) * scale)
+        self.trunk.put(self.trunk.mine(self.balancer.aggregate(torch.stack([part_P for part_P, _ in clipped])) * scale))
         cosines_TT = conflict_cosines(gradients_TP)
         return {
             "gradient_norm": {name: norm for name, (_, norm) in zip(names, clipped, strict=True)},

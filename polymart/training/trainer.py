@@ -22,9 +22,10 @@ from polymart.training.log import TrainingLog
 from polymart.training.optimizer import build_optimizer, clip, warmup_cosine
 from polymart.training.recorder import Readback, Recorder
 from polymart.training.schedule import Plan, Schedule, made_ahead
+from polymart.training.sharding import sharded_like, whole_tree
 from polymart.training.step import GradientStep, Outcome
 from polymart.training.validation import validate, validation_mean
-from polymart.training.weights import copy_of, trained_tensors
+from polymart.training.weights import copy_of, load_trained, trained_tensors
 from polymart.training.world import World
 
 Report = Callable[[int, int, dict[str, float]], None]
@@ -64,10 +65,10 @@ class Trainer:
         self.best, self.best_tensors, self.stale = math.inf, copy_of(trained_tensors(model)), 0
 
     def fit(self, save: Callable[[Trainer], object] | None = None) -> TrainingLog:
-        """Train to the end and leave the best weights in the model.
+        """Train to the end; the best weights lie in ``best_tensors``.
 
         Args:
-            save: called whenever the state is worth keeping (`state_dict`).
+            save: called in every process when the state is to be kept (`state_dict`).
 
         Raises:
             TrainingError: a loss or the gradient is no number.
@@ -89,7 +90,6 @@ class Trainer:
         self.log.seconds = time.monotonic() - started
         self.log.examples_per_s = self.log.examples / self.log.seconds
         self.log.peak_memory_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        self.model.load_state_dict(self.best_tensors, strict=False)
         return self.log
 
     def _step(self, plan: Plan) -> None:
@@ -146,37 +146,47 @@ class Trainer:
             self.report(step, self.settings.max_steps, losses)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `load_state_dict` needs to go on bit for bit: tensors and JSON values."""
-        cuda = self.device.type == "cuda"
+        """All that `load_state_dict` needs to go on bit for bit: tensors and JSON values, nothing in shards.
+
+        Every process must ask at the same time.
+        """
         return {
             "model": trained_tensors(self.model),
             "best_model": self.best_tensors,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": whole_tree(self.optimizer.state_dict()),
             "rates": self.rates.state_dict(),
             "scaler": self.gradients.scaler.state_dict(),
             "balancer": self.balancer.state_dict(),
             "adapter": self.model.encoder.training_state(),
-            "random": {"cpu": torch.get_rng_state(), **({"cuda": torch.cuda.get_rng_state()} if cuda else {})},
+            "random": [part.cpu() for part in self.world.gather(self._random().to(self.device))],
             "progress": {"step": self.step, "counters": self.counters, "best": self.best, "stale": self.stale},
             "log": asdict(self.log),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`."""
-        self.model.load_state_dict(state["model"], strict=False)
+        load_trained(self.model, state["model"])
         self.best_tensors = state["best_model"]
-        # JSON knows no numbers as keys.
-        moments = {int(index): value for index, value in state["optimizer"]["state"].items()}
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        moments = {
+            int(index): {key: sharded_like(value, parameters[int(index)]) for key, value in values.items()}
+            for index, values in state["optimizer"]["state"].items()  # JSON knows no numbers as keys
+        }
         self.optimizer.load_state_dict({**state["optimizer"], "state": moments})
         self.rates.load_state_dict(state["rates"])
         self.gradients.scaler.load_state_dict(state["scaler"])
         self.balancer.load_state_dict(state["balancer"])
         self.model.encoder.load_training_state(state["adapter"])
-        torch.set_rng_state(state["random"]["cpu"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random"]["cuda"])
+        self._set_random(state["random"][self.world.rank])
         self.step, self.counters, self.best, self.stale = (
             state["progress"][name] for name in ("step", "counters", "best", "stale")
         )
         self.log = TrainingLog(**state["log"])
         self.recorder = Recorder(self.log, self.train, self.device, self._report)
+
+    def _random(self) -> torch.Tensor:
+        """State of the generator that dropout draws from."""
+        return torch.cuda.get_rng_state() if self.device.type == "cuda" else torch.get_rng_state()
+
+    def _set_random(self, state: torch.Tensor) -> None:
+        torch.cuda.set_rng_state(state) if self.device.type == "cuda" else torch.set_rng_state(state)

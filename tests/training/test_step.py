@@ -30,7 +30,7 @@ def model_and_data():
     for task in SUITE.tasks:
         collate = Collator(task.inputs, checkpoint.tasks[task.name].statistics, checkpoint.tokenizer)
         data[task.name] = TaskData.of(task, TABLES[task.name], LABELS[task.name], collate)
-    return checkpoint.model.train(), data
+    return checkpoint.model.eval(), data  # no dropout: a step can be recomputed
 
 
 def plan_of(data, parts: dict[str, list[np.ndarray]], world: World = ALONE) -> Plan:
