@@ -18,7 +18,7 @@ from polymart.errors import TableError
 from polymart.model.batch import Batch
 from polymart.model.image import decode_images
 
-NUM_HISTORY_FEATURES = 9
+NUM_HISTORY_FEATURES = 12
 HISTORY_COLUMNS = ("ids", "count", "decayed", "gap")
 MAX_BINS = 32
 """Bins of a number's piecewise-linear encoding, where there are enough rows."""
@@ -231,7 +231,10 @@ class Collator:
 
 
 def history_features(count: np.ndarray, decayed: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """Nine bounded features of each label seen before, shape (labels, H).
+    """Twelve bounded features of each label seen before, shape (labels, H).
+
+    The last three compare the gap with the label's usual interval: a label bought every fourth time and last seen
+    four baskets ago is due.
 
     Args:
         count: events that had the label.
@@ -240,6 +243,9 @@ def history_features(count: np.ndarray, decayed: np.ndarray, gap: np.ndarray) ->
     """
     share = count / max(1.0, float(np.max(count, initial=1.0)))
     recent = decayed / max(1e-6, float(np.max(decayed, initial=1e-6)))
+    # The label that was met first tells how many events there are: it was seen `count` times, then not for `gap`.
+    rate = count / max(1.0, float(np.max(count + gap, initial=1.0)))
+    due = (gap + 1) * rate
     features = (
         np.ones_like(share),
         np.log1p(count) / 3,
@@ -250,6 +256,9 @@ def history_features(count: np.ndarray, decayed: np.ndarray, gap: np.ndarray) ->
         np.log(np.maximum(decayed, 1e-5)) / 5,
         np.log1p(gap) / 3,
         np.tanh(gap * share / 3),
+        np.log(np.maximum(rate, 1e-4)) / 3,
+        np.log(due + 1e-3) / 3,
+        np.exp(-due),
     )
     return np.stack(features, 1).astype(np.float32)
 

@@ -156,6 +156,16 @@ def test_history_features_are_finite_and_bounded(rows):
     assert np.abs(features).max() <= 15
 
 
+def test_a_label_is_due_when_its_gap_reaches_its_interval():
+    # Twelve baskets: the first label in the first one alone, the second in every fourth, the third in every one.
+    features = history_features(np.array([1.0, 3.0, 12.0]), np.ones(3), np.array([11.0, 3.0, 0.0]))
+    np.testing.assert_allclose(np.exp(3 * features[:, 9]), [1 / 12, 3 / 12, 1], rtol=1e-5)
+    np.testing.assert_allclose(features[:, 11], np.exp(-1.0), rtol=1e-5)
+    overdue = history_features(np.array([1.0, 3.0]), np.ones(2), np.array([11.0, 7.0]))
+    assert overdue[1, 11] < features[1, 11]
+    assert overdue[1, 10] > features[1, 10]
+
+
 @given(histories)
 def test_history_features_follow_their_labels(rows):
     order = np.arange(len(rows))[::-1]
