@@ -52,7 +52,7 @@ def _check_items(items: pd.DataFrame, name: str) -> None:
     if items["text"].isna().any():
         raise TableError(
             f"item table {name!r}: {int(items['text'].isna().sum())} items have no text, "
-            f"e.g. {ids[items['text'].isna()].iloc[0]!r}",
+            f"e.g. {ids[items['text'].isna()].iloc[0]}",
             remedy="give every item a text; its identifier or category is better than nothing",
         )
 

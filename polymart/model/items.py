@@ -14,6 +14,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from polymart.model.inputs import CHARACTERS_PER_TOKEN, clean_texts
+
 
 @dataclass(frozen=True)
 class Items:
@@ -28,12 +30,18 @@ class Items:
 
     @classmethod
     def of(cls, table: pd.DataFrame, tokenizer: Tokenizer) -> Items:
-        """Tokenise the unique texts of an item table (see `polymart.data.items`)."""
-        index_I, unique = pd.factorize(table["text"].astype(str))
+        """Tokenise the unique texts of an item table (see `polymart.data.items`).
+
+        Args:
+            table: the item table.
+            tokenizer: with truncation and padding, as `fit_tokenizer` makes it.
+        """
+        assert tokenizer.truncation is not None and tokenizer.padding is not None  # noqa: PT018 - one fact
+        longest = CHARACTERS_PER_TOKEN * tokenizer.truncation["max_length"]
+        index_I, unique = pd.factorize(clean_texts(table["text"], longest))
         encodings = tokenizer.encode_batch_fast(list(unique))
         tokens_V = [e.ids[: sum(e.attention_mask)] for e in encodings]
-        padding = tokenizer.padding
-        return cls(table["item_id"].to_numpy(), index_I.astype(np.int64), tokens_V, padding["pad_id"] if padding else 0)
+        return cls(table["item_id"].to_numpy(), index_I.astype(np.int64), tokens_V, tokenizer.padding["pad_id"])
 
     def __len__(self) -> int:
         return len(self.ids_I)

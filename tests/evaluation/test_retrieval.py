@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polymart.config import Task
+from polymart.config import Suite, Task
 from polymart.errors import SuiteError
 from polymart.evaluation.bootstrap import compare
+from polymart.evaluation.checks import check_suite
 from polymart.evaluation.metrics import metric_of
 from polymart.evaluation.retrieval import RETRIEVAL_METRICS, TOP, bm25, personal_frequency, popularity, retrieval_floor
 from polymart.tasks import kind_of
@@ -118,3 +119,22 @@ def test_bm25_finds_the_text_with_the_rare_words_and_survives_queries_without_an
 def test_an_unknown_floor_is_answered_with_the_known_ones():
     with pytest.raises(SuiteError, match=r"(?s)'majority' is unknown for kind 'retrieval'.*popularity"):
         retrieval_floor("majority")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"items": None}, "kind 'retrieval' and no other needs items; found kind 'retrieval' and items None"),
+        ({"kind": "multilabel", "floor": "majority"}, "found kind 'multilabel' and items 'goods'"),
+        ({"inputs": {"label_history": "h"}}, r"compares inputs.text .* found \['label_history'\]"),
+        ({"inputs": {"text": "text", "text_pair": "other"}}, r"found \['text', 'text_pair'\]"),
+        ({"inputs": {"text": "text"}, "floor": "personal_frequency"}, "needs inputs.label_history"),
+        ({"metric": "macro_f1"}, "'macro_f1' does not fit a task of kind 'retrieval'"),
+        ({"floor": "majority"}, "'majority' is unknown for kind 'retrieval'"),
+    ],
+)
+def test_a_suite_that_no_catalogue_can_serve_is_refused(change, message):
+    good = TASK.model_dump(exclude_defaults=True)
+    check_suite(Suite.model_validate({"name": "goods", "tasks": [good]}))
+    with pytest.raises(SuiteError, match=message):
+        check_suite(Suite.model_validate({"name": "goods", "tasks": [{**good, **change}]}))
