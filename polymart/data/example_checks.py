@@ -52,7 +52,8 @@ def check_examples(frame: pd.DataFrame, task: Task, labels: Sequence[str] | None
 
 
 def _check_columns(frame: pd.DataFrame, task: Task) -> None:
-    needed = ["example_id", "split", task.label, task.cluster, *input_columns(task.inputs)]
+    group = [task.group] if task.group else []
+    needed = ["example_id", "split", task.label, task.cluster, *group, *input_columns(task.inputs)]
     absent = [name for name in dict.fromkeys(needed) if name not in frame]
     if absent:
         raise TableError(

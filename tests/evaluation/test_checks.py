@@ -19,8 +19,19 @@ def changed(name: str, **fields: Any) -> Suite:
     return QUICK.model_copy(update={"tasks": tasks})
 
 
+RANKING = {"kind": "ranking", "metric": "ndcg@10", "group": "query_id"}
+
+
 def test_the_quick_suite_is_sound() -> None:
     check_suite(QUICK)
+
+
+def test_new_kinds_with_their_floors_are_sound() -> None:
+    pair = QUICK.task("sentiment").inputs.model_copy(update={"text_pair": "product"})
+    check_suite(changed("sentiment", **RANKING, floor="bm25", inputs=pair))
+    check_suite(changed("sentiment", **RANKING, floor="random_order"))
+    check_suite(changed("sentiment", kind="tagging", metric="average_precision"))
+    check_suite(changed("sentiment", kind="regression", metric="pearson"))
 
 
 @pytest.mark.parametrize(
@@ -32,6 +43,10 @@ def test_the_quick_suite_is_sound() -> None:
         ("intent", {"floor": "personal_frequency"}, "needs inputs.label_history"),
         ("sentiment", {"inputs": QUICK.task("demand").inputs}, "inputs.baseline belongs to kind 'count'"),
         ("demand", {"inputs": QUICK.task("next_category").inputs}, "inputs.label_history belongs to kind 'multilabel'"),
+        ("sentiment", {"group": "review_id"}, "kind 'ranking' and no other needs a group"),
+        ("sentiment", {"kind": "ranking", "metric": "mrr"}, "needs a group; found kind 'ranking' and group None"),
+        ("sentiment", {"floor": "random_order"}, "'random_order' orders the rows of a query"),
+        ("sentiment", {**RANKING, "floor": "bm25"}, "compares inputs.text with inputs.text_pair"),
     ],
 )
 def test_what_does_not_fit_is_named(name: str, fields: dict[str, Any], message: str) -> None:
