@@ -89,7 +89,7 @@ def test_an_unknown_floor_is_answered_with_the_known_ones():
     [("mood", "tfidf_logistic_regression", 0.95), ("reply", "logistic_regression", 0.95)],
 )
 def test_the_classical_baseline_learns_what_is_easy(name, called, better_than):
-    task, (train, test) = SUITE.task(name), split(name)
+    task, (_, test) = SUITE.task(name), split(name)
     found, scores = classical(name)
     label = kind_of(task.kind).encode_labels(test.label, LABELS[name], name)
     assert found == called
@@ -115,3 +115,65 @@ def test_other_kinds_have_the_floor_or_the_mean():
     name, scores = classical("units")
     assert name == "mean13"
     assert scores[:, 0].tolist() == pytest.approx(split("units")[1].units_mean13.tolist(), rel=1e-6)
+
+
+def majority_of(kind: str, metric: str, train_labels: list, **fields) -> list[float]:
+    task = SUITE.task("reply").model_copy(update={"kind": kind, "metric": metric, **fields})
+    train = pd.DataFrame({"label": train_labels})
+    return floor_of("majority")(task, train, pd.DataFrame(index=range(1)), ["a", "b"])[0].tolist()
+
+
+def test_majority_is_the_best_constant_of_each_metric():
+    assert majority_of("regression", "mae", [0.0, 1.0, 8.0]) == [1.0]
+    assert majority_of("regression", "rmse", [0.0, 1.0, 8.0]) == [3.0]
+    assert majority_of("tagging", "macro_f1", [[0], [], [0, 1]]) == [1.0, 1.0]
+    assert majority_of("count", "wape", list(range(101)), quantile=0.95) == [50.0, 95.0]
+
+
+@pytest.fixture(scope="module")
+def payments():
+    """Fraud is an amount in the middle, or a card of one kind: no line tells it apart."""
+    numbers = np.random.default_rng(0)
+    frame = pd.DataFrame({"spend": numbers.normal(size=1500), "channel": numbers.choice(["app", "web", "till"], 1500)})
+    label = (frame.spend.abs() < 0.5) | (frame.channel == "app")
+    frame.loc[::9, ["spend", "channel"]] = np.nan
+    frame["visits"] = 0.0
+    return frame.assign(label=label.astype(int)), [slice(0, 900), slice(900, 1200), slice(1200, 1500)]
+
+
+def test_binary_columns_take_the_model_that_validation_rows_prefer(payments):
+    frame, parts = payments
+    task = SUITE.task("reply")
+    curved = classical_scores(task, *(frame[part] for part in parts), None, 0)
+    assert curved[0] == "gradient_boosting"
+    straight = frame.assign(label=(frame.spend.fillna(0) + np.random.default_rng(1).normal(size=1500) > 0).astype(int))
+    found = classical_scores(task, *(straight[part] for part in parts), None, 0)
+    assert found[0] == "logistic_regression"
+    assert found[1].shape == (300, 1)
+    test = frame[parts[2]]
+    assert METRICS["roc_auc"].value(test.label.to_numpy(), curved[1]) > 0.8
+
+
+def test_numbers_alone_are_fitted_by_ridge(payments):
+    frame, parts = payments
+    task = SUITE.task("reply").model_copy(
+        update={"kind": "regression", "inputs": SUITE.task("reply").inputs.model_copy(update={"text": None})}
+    )
+    name, scores = classical_scores(task, *(frame.assign(label=frame.spend)[p].dropna() for p in parts), None, 0)
+    assert name == "ridge"
+    assert METRICS["pearson"].value(frame[parts[2]].dropna().spend.to_numpy(), scores) > 0.95
+
+
+@pytest.mark.filterwarnings("error")
+def test_tags_that_all_or_no_training_rows_have_need_no_model():
+    task = SUITE.task("mood").model_copy(update={"kind": "tagging"})
+    text = ["milk bad", "milk good", "tea good", "tea bad"]
+    frame = pd.DataFrame({"text": text, "label": [[0, 2], [0], [0], [0, 2]]})
+    name, scores = classical_scores(task, frame, frame, frame, ["always", "never", "sometimes"], 0)
+    assert name == "tfidf_one_vs_rest"
+    assert (scores >= 0.5).tolist() == [
+        [True, False, True],
+        [True, False, False],
+        [True, False, False],
+        [True, False, True],
+    ]
