@@ -21,7 +21,9 @@ def shard_trunk(model: MultiTaskModel, world: World, device: torch.device) -> No
     layers = model.encoder.transformer.get_submodule("encoder.layer").children()
     towers = [model.encoder] if model.image is None else [model.encoder, model.image]
     for module in (*layers, *towers):
-        fully_shard(module, mesh=mesh).set_gradient_divide_factor(1.0)
+        sharded = fully_shard(module, mesh=mesh)
+        sharded.set_gradient_divide_factor(1.0)
+        sharded.set_force_sum_reduction_for_comms(True)  # gloo knows no other
 
 
 def local(tensor: Tensor) -> Tensor:

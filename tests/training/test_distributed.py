@@ -1,0 +1,107 @@
+"""Two processes with gloo learn what one learns."""
+
+import json
+import multiprocessing
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+from fixtures.tiny_encoder import write_tiny_encoder
+from fixtures.tiny_suite import tiny_suite, write_tiny_examples
+from safetensors.torch import load_file
+
+from polymart.model import tower
+from polymart.training import loop
+from polymart.training.loop import train_suite
+from polymart.training.world import ALONE, joined
+
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shop")
+    write_tiny_encoder(folder / "encoder")
+    write_tiny_examples(folder / "examples")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def without_randomness(monkeypatch):
+    """Dropout differs between processes, so without it."""
+    monkeypatch.setattr(tower, "DROPOUT", 0.0)
+    monkeypatch.setattr(tower, "UNSEEN", 0.0)
+    monkeypatch.setattr(loop, "code_version", lambda: "sha256:this")
+
+
+def suite_of(method: str, **training):
+    balancing = {"method": method, "trunk_clip": 1.0} if method != "dwa" else {"method": method}
+    settings = {"max_steps": 12, "evaluate_every": 4, "patience": 9, "balancing": balancing, **training}
+    suite = tiny_suite(**settings)
+    # the last micro-batch of an epoch has a single row: one process has none of it
+    return suite.model_copy(update={"tasks": [task.model_copy(update={"micro_batch": 13}) for task in suite.tasks]})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def worker(rank: int, size: int, port: int, shop: Path, work: Path, suite, sharded: bool, state) -> None:
+    torch.set_num_threads(1)
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(size),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    with joined(sharded) as world:
+        _, log = train_suite(shop / "examples", shop / "encoder", suite, work, world=world, state=state)
+    (work.parent / f"log-{work.name}-{rank}.json").write_text(
+        json.dumps({"loss": log.loss, "validation": log.validation, "best": log.best_step, "curves": log.curves})
+    )
+
+
+def train_on(size: int, shop: Path, work: Path, suite, *, sharded=False, state=None):
+    """Logs of each process and the weights."""
+    port = free_port()
+    processes = [
+        FORK.Process(target=worker, args=(rank, size, port, shop, work, suite, sharded, state), daemon=True)
+        for rank in range(size)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(90)
+    assert [process.exitcode for process in processes] == [0] * size
+    logs = [json.loads((work.parent / f"log-{work.name}-{rank}.json").read_text()) for rank in range(size)]
+    return logs, load_file(work / "model.safetensors")
+
+
+def assert_close(found, expected, rtol=2e-4):
+    assert [row.keys() for row in found] == [row.keys() for row in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, rel=rtol, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("method", "sharded"),
+    [("static", False), ("famo", False), ("pcgrad", False), ("dwa", True), ("pcgrad", True)],
+)
+def test_two_processes_have_the_curve_and_weights_of_one(shop, tmp_path, method, sharded):
+    suite = suite_of(method)
+    (one,), weights = train_on(1, shop, tmp_path / "one", suite)
+    two, shared = train_on(2, shop, tmp_path / "two", suite, sharded=sharded)
+    assert two[0]["loss"] == two[1]["loss"], "every process sees the same numbers"
+    assert two[0]["best"] == one["best"]
+    assert_close(two[0]["loss"], one["loss"])
+    assert_close(two[0]["validation"], one["validation"])
+    for curve in ("metric", "gradient_norm", "conflict", "weight"):
+        assert_close(two[0]["curves"][curve], one["curves"][curve], rtol=2e-3)
+    assert shared.keys() == weights.keys()
+    for name, tensor in weights.items():
+        torch.testing.assert_close(shared[name], tensor, rtol=2e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}")
