@@ -58,7 +58,7 @@ class Frozen(BaseModel):
 
 
 class Inputs(Frozen):
-    """Which columns of the example table the model reads."""
+    """Which columns of the example table the model reads; texts, pictures, numbers and categories suit every kind."""
 
     text: str | None = None
     """Column with one text, encoded by the shared encoder."""

@@ -101,7 +101,7 @@ class AdsResponse(Response):
 
 
 class DemandResponse(Response):
-    """Units of the coming week at each quantile, e.g. ``{"q50": 11.2, "q90": 19.8}``."""
+    """Units of the coming week: the median and the task's ``quantile``, e.g. ``{"q50": 11.2, "q95": 23.1}``."""
 
     category_id: int
     store_id: int
