@@ -185,3 +185,13 @@ def test_the_head_starts_at_smoothed_personal_frequency_beside_the_similarity():
         for item, count in ((row, 1.0), (row + 50, 2.0)):
             count_M[items_M == item] = count
         torch.testing.assert_close(scores_BM[row], torch.log(share_M + count_M / 20.0), rtol=1e-4, atol=1e-4)
+
+
+def test_bfloat16_changes_the_loss_but_little():
+    model, batch, weight_BM = model_and_batch(500)
+    exact = RETRIEVAL.loss(model("found", batch), weight_BM)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs_BM = model("found", batch)
+    rough = RETRIEVAL.loss(outputs_BM.float(), weight_BM)
+    rough.mean().backward()
+    torch.testing.assert_close(rough, exact, rtol=0.01, atol=0.01)
