@@ -25,7 +25,7 @@ from bench._examples import examples_of
 from bench.quality import shrunk
 from polymart.config import Settings, Suite, load_suite
 from polymart.data.example_index import read_examples_index
-from polymart.evaluation.evaluate import test_scores
+from polymart.evaluation.evaluate import score_test_rows
 from polymart.evaluation.paired import MIN_SEEDS, PairedComparison, compare_arms
 from polymart.files import atomic_folder, digest_text, read_json, write_json
 from polymart.model.predictor import Predictor
@@ -86,7 +86,7 @@ def run(arm: Suite, name: str, seed: int, examples: Path, encoder: Path) -> dict
             seconds = time.process_time() - started
             predictor = Predictor.load(temporary / "checkpoint")
             for task in arm.tasks:
-                np.save(temporary / f"{task.name}.npy", test_scores(predictor, task, examples).scores)
+                np.save(temporary / f"{task.name}.npy", score_test_rows(predictor, task, examples).scores)
             write_json(temporary / "run.json", {"cpu_s": seconds, "best_step": log.best_step, "steps": len(log.loss)})
     return {**read_json(folder / "run.json"), "folder": folder}
 
@@ -96,7 +96,7 @@ def report(suite: Suite, runs: Sequence[dict[str, Any]], examples: Path, small: 
     compute = np.mean([r["shared"]["cpu_s"] for r in runs]) / np.mean([_singles(r) for r in runs])
     compared: dict[str, PairedComparison] = {}
     for task in suite.tasks:
-        truth = test_scores(Predictor.load(runs[0]["shared"]["folder"] / "checkpoint"), task, examples)
+        truth = score_test_rows(Predictor.load(runs[0]["shared"]["folder"] / "checkpoint"), task, examples)
         arms = {arm: [np.load(r[arm]["folder"] / f"{task.name}.npy") for r in runs] for arm in ("shared", task.name)}
         compared[task.name] = compare_arms(
             task.metric, truth.metric, truth.label, arms["shared"], arms[task.name], truth.cluster

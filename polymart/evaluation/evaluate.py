@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from polymart.errors import DataError
 from polymart.evaluation.baselines import floor_of
 from polymart.evaluation.bootstrap import Comparison, compare
 from polymart.evaluation.classical import classical_scores
+from polymart.evaluation.metric import Metric
 from polymart.evaluation.metrics import METRICS_OF_KIND, metric_of
 from polymart.evaluation.records import Evaluation, Score, TaskEvaluation
 from polymart.evaluation.retrieval import TOP, bm25, retrieval_floor
@@ -64,6 +65,31 @@ def evaluate_suite(
         resamples=suite.gates.resamples,
         tasks=tasks,
         skipped=index.skipped,
+    )
+
+
+@dataclass(frozen=True)
+class TestRows:
+    """What a metric of a task's test rows is computed from."""
+
+    metric: Metric
+    label: np.ndarray
+    scores: np.ndarray
+    cluster: pd.Series
+
+
+def score_test_rows(predictor: Predictor, task: Task, examples: Path) -> TestRows:
+    """Scores and labels of a task's test rows, as its gated metric takes them.
+
+    Raises:
+        TableError: the folder holds no such table.
+    """
+    frame = read_examples(examples, task.name)
+    test = frame[frame["split"] == "test"].reset_index(drop=True)
+    kind, labels = predictor.kinds[task.name], predictor.checkpoint.tasks[task.name].labels
+    scores = kind.metric_scores(_scored(predictor, task, test, None)[0])
+    return TestRows(
+        metric_of(task.metric, task.kind), kind.metric_label(test, task, labels), scores, test[task.cluster]
     )
 
 
