@@ -36,21 +36,15 @@ def train_suite(
     from polymart.data.archives import fetch
     from polymart.errors import shown_to_user
     from polymart.files import write_json
-    from polymart.progress import Progress
-    from polymart.training.loop import train_suite, training_key
+    from polymart.training.distributed import train
+    from polymart.training.loop import training_key
 
     config, settings = Suite.from_json(suite), Settings()
-    progress = Progress("train_suite", config.training.max_steps, "steps")
     with shown_to_user():
         key = training_key(Path(examples.path), config).removeprefix("sha256:")
-        digest, history = train_suite(
-            Path(examples.path),
-            fetch(config.encoder.dataset, settings),
-            config,
-            Path(checkpoint.path),
-            lambda step, _, losses: progress(step, " ".join(f"{k} {v:.2f}" for k, v in losses.items())),
-            state=settings.work_dir / "training" / f"{config.name}-{key[:12]}",
-        )
+        state = settings.work_dir / "training" / f"{config.name}-{key[:12]}"
+        encoder = fetch(config.encoder.dataset, settings)
+        digest, history = train(Path(examples.path), encoder, config, Path(checkpoint.path), state)
     write_json(log.path, asdict(history))
     checkpoint.metadata["digest"] = digest
     metrics.log_metric("best_step", history.best_step)

@@ -66,7 +66,7 @@ def train_suite(
     if world.size > 1:
         torch.manual_seed(suite.seed + world.rank)  # dropout differs between processes
     trainer = Trainer(model, material.train, material.val, material.suite, world, device, report)
-    with _told_how_to_resume(state):
+    with _told_how_to_resume(state if world.leads else None):
         log = trainer.fit() if state is None else _fit_from(trainer, state, training_key(examples, suite))
     if not world.leads:
         return "", log

@@ -4,18 +4,24 @@ import json
 import multiprocessing
 import os
 import socket
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from fixtures.tiny_encoder import write_tiny_encoder
 from fixtures.tiny_suite import tiny_suite, write_tiny_examples
 from safetensors.torch import load_file
 
+from polymart.errors import TableError, TrainingError
 from polymart.model import tower
 from polymart.training import loop
+from polymart.training.checkpoint import checkpoint_digest
+from polymart.training.distributed import train
 from polymart.training.loop import train_suite
-from polymart.training.world import ALONE, joined
+from polymart.training.world import joined
 
 FORK = multiprocessing.get_context("fork")
 
@@ -105,3 +111,51 @@ def test_two_processes_have_the_curve_and_weights_of_one(shop, tmp_path, method,
     assert shared.keys() == weights.keys()
     for name, tensor in weights.items():
         torch.testing.assert_close(shared[name], tensor, rtol=2e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def launched(shop: Path, work: Path, suite):
+    return train(shop / "examples", shop / "encoder", suite, work / "out", work / "state")
+
+
+def kill_a_process_when(condition, result: Future) -> float:
+    """Kill the worker of rank 1; the time of the kill."""
+    while not result.done():
+        workers = [p for p in psutil.Process().children(recursive=True) if "polymart.training.worker" in p.cmdline()]
+        victims = [p for p in workers if p.environ().get("RANK") == "1"]
+        if condition() and victims:
+            victims[0].kill()
+            return time.monotonic()
+        time.sleep(0.05)
+    raise AssertionError("the training ended before the kill")
+
+
+def test_a_dead_process_ends_the_training_and_the_next_call_goes_on(shop, tmp_path, capfd):
+    suite = tiny_suite(
+        "mood", max_steps=150, evaluate_every=75, checkpoint_every=5, patience=9, distributed={"processes": 2}
+    )
+    with ThreadPoolExecutor(1) as pool:
+        dying = pool.submit(launched, shop, tmp_path, suite)
+        killed = kill_a_process_when(lambda: list((tmp_path / "state").glob("step-*")), dying)
+        with pytest.raises(TrainingError, match=r"2 processes ended with status 1: a process died") as caught:
+            dying.result(timeout=60)
+    assert time.monotonic() - killed < 60
+    assert str(tmp_path / "state") in caught.value.remedy
+    assert not (tmp_path / "out").exists()
+    capfd.readouterr()
+    digest, log = launched(shop, tmp_path, suite)
+    said = capfd.readouterr().out
+    assert said.count("training goes on after step") == 1
+    assert "polymart-progress\ttrain_suite\t150\t150\tsteps\tmood 0." in said
+    assert digest == checkpoint_digest(tmp_path / "out")
+    (whole, _), weights = train_on(2, shop, tmp_path / "whole", suite)
+    assert log.loss == whole["loss"]
+    found = load_file(tmp_path / "out" / "model.safetensors")
+    assert all(torch.equal(found[name], weights[name]) for name in weights)
+
+
+def test_what_the_first_process_finds_wrong_is_the_error(shop, tmp_path):
+    suite = tiny_suite("mood", distributed={"processes": 2})
+    examples = write_tiny_examples(tmp_path / "examples")
+    (examples / "mood.parquet").unlink()
+    with pytest.raises(TableError, match="holds no example table of task 'mood'"):
+        train(examples, shop / "encoder", suite, tmp_path / "out", tmp_path / "state")
