@@ -9,6 +9,8 @@ from kfp import dsl, kubernetes
 
 GIT_SECRET = "polymart-deploy-git"  # noqa: S105 - the name of a Kubernetes secret, not a secret
 MLFLOW_SECRET = "polymart-mlflow"  # noqa: S105
+WORK_CLAIM, WORK_MOUNT, SETTINGS = "polymart-work", "/work", "polymart-settings"
+"""The claim of the work folder and the config map that tells of it; see k8s/training."""
 
 
 def configure(
@@ -19,6 +21,7 @@ def configure(
     gpus: int = 0,
     retries: int = 0,
     secret: str | None = None,
+    work: bool = False,
 ) -> dsl.PipelineTask:
     """Set what ``task`` may use.
 
@@ -27,14 +30,18 @@ def configure(
         memory: limit, e.g. ``8Gi``.
         gpus: NVIDIA GPUs.
         retries: attempts after the first, 10 s apart and doubling; only for tasks that reach over a network and
-            leave nothing half-done, since a broken table stays broken.
+            leave nothing half-done, since a broken table stays broken, and for those that go on from a saved state.
         secret: name of a Kubernetes secret whose keys become environment variables of the same names.
+        work: keep the work folder on a volume that outlives the pod.
     """
     task.set_cpu_limit(cpu).set_cpu_request(cpu).set_memory_limit(memory).set_memory_request(memory)
     if gpus:
         task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(gpus)
     if retries:
         task.set_retry(retries, backoff_duration="10s", backoff_factor=2.0, backoff_max_duration="120s")
+    if work:
+        kubernetes.mount_pvc(task, WORK_CLAIM, WORK_MOUNT)
+        kubernetes.use_config_map_as_env(task, SETTINGS, {"POLYMART_WORK_DIR": "POLYMART_WORK_DIR"})
     if secret:
         keys = {
             GIT_SECRET: ("GIT_ASKPASS_TOKEN",),

@@ -16,7 +16,8 @@ def train_suite(
 ) -> None:
     """Train one encoder with one head per task and write the best checkpoint.
 
-    An attempt after a failed one goes on from the state in ``training/`` of the work folder.
+    An attempt after a failed one goes on from the state in ``training/`` of the work folder. Where the suite asks for
+    several machines, a TrainJob of Kubeflow Trainer trains and this step waits for it.
 
     Args:
         examples: folder written by `retrieve_features`.
@@ -27,11 +28,12 @@ def train_suite(
         code_version: digest of the library's source; a cache key.
 
     Raises:
-        TrainingError: a task has no rows, or a loss became NaN.
+        TrainingError: a task has no rows, a loss became NaN, or a process of the training died.
     """
     from dataclasses import asdict
     from pathlib import Path
 
+    from components.train_job import train_on_machines
     from polymart.config import Settings, Suite
     from polymart.data.archives import fetch
     from polymart.errors import shown_to_user
@@ -44,7 +46,8 @@ def train_suite(
         key = training_key(Path(examples.path), config).removeprefix("sha256:")
         state = settings.work_dir / "training" / f"{config.name}-{key[:12]}"
         encoder = fetch(config.encoder.dataset, settings)
-        digest, history = train(Path(examples.path), encoder, config, Path(checkpoint.path), state)
+        run = train_on_machines if config.training.distributed.nodes > 1 else train
+        digest, history = run(Path(examples.path), encoder, config, Path(checkpoint.path), state)
     write_json(log.path, asdict(history))
     checkpoint.metadata["digest"] = digest
     metrics.log_metric("best_step", history.best_step)

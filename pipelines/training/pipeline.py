@@ -57,7 +57,7 @@ def training(
     configure(retrieved, cpu="2", memory="8Gi")
     examples = retrieved.outputs["examples"]
     trained = train_suite(examples=examples, suite=suite, code_version=code_version)
-    configure(trained, cpu="4", memory="16Gi", gpus=1)
+    configure(trained, cpu="4", memory="16Gi", gpus=1, retries=2, work=True)
     checkpoint = trained.outputs["checkpoint"]
     evaluated = evaluate_suite(examples=examples, checkpoint=checkpoint, suite=suite, code_version=code_version)
     configure(evaluated, cpu="4", memory="16Gi", gpus=1)

@@ -69,11 +69,11 @@ def write_job(job: Job, folder: Path) -> None:
     write_json(folder / JOB, job.model_dump(mode="json"))
 
 
-def read_result(job: Job, folder: Path, what_happened: str) -> tuple[str, TrainingLog]:
+def read_result(job: Job, folder: Path, died: str) -> tuple[str, TrainingLog]:
     """The digest and the log that the first process left in ``folder``.
 
     Raises:
-        TrainingError: it left nothing.
+        TrainingError: it left nothing; ``died`` says how it ended.
         PolymartError: what it found wrong.
     """
     if (folder / RESULT).is_file():
@@ -82,10 +82,7 @@ def read_result(job: Job, folder: Path, what_happened: str) -> tuple[str, Traini
     if (folder / ERROR).is_file():
         found = read_json(folder / ERROR)
         raise getattr(errors, found["kind"])(found["message"], remedy=found["remedy"])
-    raise TrainingError(
-        f"{what_happened}: a process died, its last lines stand above",
-        remedy=f"run the same command again; it goes on from the state in {job.state}",
-    )
+    raise TrainingError(died, remedy=f"run the same command again; it goes on from the state in {job.state}")
 
 
 def _launch(job: Job, folder: Path) -> tuple[str, TrainingLog]:
@@ -93,7 +90,8 @@ def _launch(job: Job, folder: Path) -> tuple[str, TrainingLog]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))}
     run = subprocess.run([*command, "-m", "polymart.training.worker", str(folder)], env=threads | os.environ)
-    return read_result(job, folder, f"training in {count} processes ended with status {run.returncode}")
+    died = f"training in {count} processes ended with status {run.returncode}: a process died, its last words are above"
+    return read_result(job, folder, died)
 
 
 def _require_gpus(processes: int) -> None:

@@ -53,9 +53,18 @@ def tasks_of(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: task for group in groups if "dag" in group for name, task in group["dag"]["tasks"].items()}
 
 
-def test_only_networked_steps_are_retried(training: list[dict[str, Any]]) -> None:
+def test_only_networked_and_resuming_steps_are_retried(training: list[dict[str, Any]]) -> None:
     retried = {name for name, task in tasks_of(training[0]).items() if "retryPolicy" in task}
-    assert retried == {"prepare-tables", "register-model", "promote-release"}
+    assert retried == {"prepare-tables", "register-model", "promote-release", "train-suite"}
+
+
+def test_training_keeps_its_state_on_a_volume_that_the_cluster_manifests_bring(training: list[dict[str, Any]]) -> None:
+    platform = training[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train-suite"]
+    claim, settings = yaml.safe_load_all((Path(__file__).parents[2] / "k8s/training/work.yaml").read_text())
+    (mount,), (variables,) = platform["pvcMount"], platform["configMapAsEnv"]
+    assert mount["constant"] == claim["metadata"]["name"]
+    assert variables["configMapName"] == settings["metadata"]["name"]
+    assert settings["data"]["POLYMART_WORK_DIR"] == mount["mountPath"]
 
 
 def test_every_step_is_cached_on_versions(training: list[dict[str, Any]]) -> None:
@@ -79,7 +88,7 @@ def test_the_gate_is_a_condition_on_the_verdict(training: list[dict[str, Any]]) 
 
 def test_secrets_are_named_never_held(training: list[dict[str, Any]]) -> None:
     executors = training[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    names = {secret["secretName"] for e in executors.values() for secret in e["secretAsEnv"]}
+    names = {secret["secretName"] for e in executors.values() for secret in e.get("secretAsEnv", ())}
     assert names == {"polymart-deploy-git", "polymart-mlflow"}
 
 
