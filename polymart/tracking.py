@@ -112,10 +112,11 @@ def _parameters(suite: Suite) -> dict[str, Any]:
 
 
 def _curves(log: Mapping[str, Any]) -> list[Metric]:
-    rows = [("train", row) for row in log["loss"]] + [("val", row) for row in log["validation"]]
+    curves = {"train_loss": log["loss"], "val_loss": log["validation"], **log["curves"]}
     return [
-        Metric(f"{split}_loss_{task}", float(value), 0, int(row["step"]))
-        for split, row in rows
+        Metric(f"{curve}_{task}", float(value), 0, int(row["step"]))
+        for curve, rows in curves.items()
+        for row in rows
         for task, value in row.items()
         if task != "step"
     ]

@@ -22,7 +22,7 @@ def probe_bento(
         checkpoint: folder written by `train_suite`; the reference for parity.
         examples: folder written by `retrieve_features`; source of the golden requests.
         feature_store: folder written by `materialize_features`.
-        probe: JSON with the largest difference per head, p50 and p99 in milliseconds, seconds until ready.
+        probe: JSON with the largest difference per head, the tasks that no endpoint serves, p50 and p99 in milliseconds, seconds until ready.
         metrics: the same numbers.
         code_version: digest of the library's source; a cache key.
 
@@ -37,6 +37,8 @@ def probe_bento(
 
     with shown_to_user():
         result = probe_bento(Path(bento.path), Path(checkpoint.path), Path(examples.path), Path(feature_store.path))
+    if result["unserved"]:
+        print(f"no endpoint serves {', '.join(result['unserved'])} yet: these heads were not probed", flush=True)
     write_json(probe.path, result)
     for name in ("ready_s", "p50_ms", "p99_ms", "max_difference"):
         metrics.log_metric(name, result[name])

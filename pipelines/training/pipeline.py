@@ -24,6 +24,7 @@ class Outputs(NamedTuple):
     tables: dsl.Dataset
     examples: dsl.Dataset
     log: dsl.Artifact
+    plot: dsl.Artifact
     evaluation: dsl.Artifact
     predictions: dsl.Dataset
     verdict: dsl.Artifact
@@ -112,6 +113,7 @@ def training(
         tables=tables,
         examples=examples,
         log=trained.outputs["log"],
+        plot=trained.outputs["plot"],
         evaluation=evaluation,
         predictions=evaluated.outputs["predictions"],
         verdict=verdict,

@@ -80,7 +80,8 @@ def run_job(suite: Suite, suite_file: Path, settings: Settings, *, cache: bool =
         total_s=time.monotonic() - started,
         peak_memory_gb=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6,
     )
-    _write_page(job, read_json(outputs["log"].path), versions, read_json(Path(outputs["tables"].path) / "tables.json"))
+    log, plot = read_json(outputs["log"].path), Path(outputs["plot"].path).read_bytes()
+    _write_page(job, log, plot, versions, read_json(Path(outputs["tables"].path) / "tables.json"))
     return job
 
 
@@ -126,7 +127,7 @@ def _releases(settings: Settings, checkpoint: str) -> dict[str, str]:
     return {"release" if current.checkpoint_digest == checkpoint else "replaced_by": current.release}
 
 
-def _write_page(job: Job, log: dict[str, Any], versions: dict[str, str], tables: dict[str, Any]) -> None:
+def _write_page(job: Job, log: dict[str, Any], plot: bytes, versions: dict[str, str], tables: dict[str, Any]) -> None:
     from polymart.evaluation.page import render_page
     from polymart.files import atomic_path
 
@@ -140,6 +141,7 @@ def _write_page(job: Job, log: dict[str, Any], versions: dict[str, str], tables:
         release=job.release,
         replaced_by=job.replaced_by,
         drift=drift,
+        plot=plot,
         facts={**versions, "seconds": f"{job.total_s:.0f}", "peak memory": f"{job.peak_memory_gb:.1f} GB"},
         steps={step: (job.states[step], job.seconds[step]) for step in job.seconds},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ def render_page(
     release: str = "",
     replaced_by: str = "",
     drift: Mapping[str, str] | None = None,
+    plot: bytes = b"",
 ) -> str:
     """The page as HTML; every value is escaped.
 
@@ -36,6 +38,7 @@ def render_page(
         release: name of the release, empty if the gate stayed shut.
         replaced_by: the release that runs instead of this run's.
         drift: ``href`` and ``action`` of the monitoring pass.
+        plot: PNG of the training's curves, put into the page; left out where empty.
     """
     environment = Environment(
         loader=PackageLoader("polymart.evaluation", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -54,6 +57,7 @@ def render_page(
         release=release,
         replaced_by=replaced_by,
         drift=drift,
+        plot=b64encode(plot).decode(),
         curves=curves,
         width=WIDTH,
         height=HEIGHT,

@@ -1,4 +1,6 @@
 import re
+from base64 import b64decode
+from dataclasses import asdict
 from html.parser import HTMLParser
 
 import pytest
@@ -7,6 +9,8 @@ from fixtures.tiny_suite import tiny_suite
 from polymart.evaluation.page import render_page
 from polymart.evaluation.records import Evaluation, Score, TaskEvaluation
 from polymart.evaluation.verdict import gate_suite
+from polymart.training.log import CURVES, TrainingLog
+from polymart.training.plots import plot_training
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\""
 SUITE = tiny_suite("mood", "reply").model_copy(update={"description": HOSTILE})
@@ -150,3 +154,24 @@ def test_a_run_without_release_names_the_shut_gates():
     )
     text = " ".join("".join(parsed(html).text).split())
     assert "Not released. mood: inconclusive, reply: inconclusive." in text
+
+
+def test_the_plot_of_the_training_stands_in_the_page_itself(tmp_path):
+    assert "<img" not in page()
+    found = evaluation()
+    log = TrainingLog(best_step=2)
+    names = [f"task_{i}" for i in range(14)]
+    for step in range(1, 601):
+        log.loss.append({"step": step, **{name: 1 / step + i / 9 for i, name in enumerate(names)}})
+    for step in range(50, 601, 50):
+        log.validation.append({"step": step, "mean": 0.5, **{name: i / 9 + 1 / step for i, name in enumerate(names)}})
+        for curve in CURVES:
+            log.add(curve, step, {"task_0/task_1": 0.1} if curve == "conflict" else dict.fromkeys(names, step / 600))
+    plot_training(log, tmp_path / "plot.png")
+    content = (tmp_path / "plot.png").read_bytes()
+    html = render_page(
+        SUITE, found, gate_suite(found, SUITE), log=asdict(log), tables={"rules": []}, facts={}, steps={}, plot=content
+    )
+    (encoded,) = re.findall(r'<img src="data:image/png;base64,([A-Za-z0-9+/=]+)" alt="[^"]+">', html)
+    assert b64decode(encoded) == content
+    assert len(html) < 2_000_000
