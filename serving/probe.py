@@ -14,7 +14,7 @@ from polymart.errors import CheckpointError, ReleaseError
 from polymart.model.predictor import Predictor
 from polymart.training.checkpoint import verify_checkpoint
 from serving.contract import MAX_ID
-from serving.golden import Golden, answered_scores, difference, golden_requests
+from serving.golden import Golden, answered_scores, difference, golden_requests, unserved_tasks
 from serving.packaging import packaged_checkpoint
 from serving.server import Server, running
 from serving.startup import open_features
@@ -39,7 +39,8 @@ def probe_bento(
 
     Returns:
         ``ready_s`` (seconds), ``p50_ms`` and ``p99_ms`` of a request (milliseconds), ``max_difference``,
-        ``differences`` per task, ``requests`` and ``status``, which is ``"pass"``.
+        ``differences`` per task, ``unserved`` (tasks without an endpoint, which nothing was asked about),
+        ``requests`` and ``status``, which is ``"pass"``.
 
     Raises:
         ReleaseError: the bento holds another checkpoint, was not ready in time, a request failed, a head differs by
@@ -60,6 +61,7 @@ def probe_bento(
         "ready_s": round(server.ready_s, 3),
         "p50_ms": float(np.percentile(durations_ms, 50)), "p99_ms": float(np.percentile(durations_ms, 99)),
         "max_difference": max(differences.values()), "differences": differences,
+        "unserved": unserved_tasks(predictor),
         "requests": len(golden), "status": "pass",
     }  # fmt: skip
 

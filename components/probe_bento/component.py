@@ -22,7 +22,8 @@ def probe_bento(
         checkpoint: folder written by `train_suite`; the reference for parity.
         examples: folder written by `retrieve_features`; source of the golden requests.
         feature_store: folder written by `materialize_features`.
-        probe: JSON with the largest difference per head, the tasks that no endpoint serves, p50 and p99 in milliseconds, seconds until ready.
+        probe: JSON with the largest difference per head, the tasks without an endpoint, p50 and p99 in milliseconds,
+            seconds until ready.
         metrics: the same numbers.
         code_version: digest of the library's source; a cache key.
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 from checkpoints import SUITE, processes_of, save_tiny_checkpoint
+from fixtures.tiny_suite import tiny_checkpoint, tiny_suite
 
 from polymart.errors import ReleaseError
-from serving.golden import difference
+from polymart.model.predictor import Predictor
+from serving.golden import difference, unserved_tasks
 from serving.packaging import BuiltBento, bento_digest, build_bento
 from serving.probe import probe_bento
 
@@ -33,6 +35,10 @@ def test_a_bento_answers_as_the_trainer_does_and_leaves_no_process(
     assert 0 < result["p50_ms"] <= result["p99_ms"]
     assert not processes_of(bento)
     assert bento_digest(bento) == before.digest, "serving must not change the bento"
+
+
+def test_tasks_without_an_endpoint_are_named() -> None:
+    assert unserved_tasks(Predictor(tiny_checkpoint(tiny_suite()))) == ["next_item", "reply", "units"]
 
 
 def test_the_tag_and_digest_follow_from_the_content(
