@@ -80,21 +80,20 @@ def training(
         )
         configure(registered, retries=2, secret=MLFLOW_SECRET)
         stored = configure(materialize_features(tables=tables, code_version=code_version), cpu="2", memory="8Gi")
-        feature_store = stored.outputs["feature_store"]
         packaged = configure(package_bento(checkpoint=checkpoint, code_version=code_version), cpu="2", memory="8Gi")
         bento = packaged.outputs["bento"]
         probed = probe_bento(
             bento=bento,
             checkpoint=checkpoint,
             examples=examples,
-            feature_store=feature_store,
+            feature_store=stored.outputs["feature_store"],
             code_version=code_version,
         )
         configure(probed, cpu="2", memory="4Gi")
         promoted = promote_release(
             checkpoint=checkpoint,
             bento=bento,
-            feature_store=feature_store,
+            feature_store=stored.outputs["feature_store"],
             examples=examples,
             predictions=evaluated.outputs["predictions"],
             evaluation=evaluation,

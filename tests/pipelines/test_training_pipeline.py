@@ -99,7 +99,7 @@ def test_the_deployment_repository_tells_the_verdict(released: Job, settings: Se
 def test_the_run_leaves_a_page_a_log_and_a_drift_report(released: Job) -> None:
     page = (released.folder / "index.html").read_text()
     assert released.release in page
-    assert "src=" not in page
+    assert page.count("src=") == page.count('src="data:image/png;base64,') == 1
     assert (released.folder / "run.log").read_text().count("finished with status SUCCESS") >= 11
     assert released.drift is not None
     decision = json.loads((released.drift.parent / "decision.json").read_text())
