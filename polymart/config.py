@@ -262,7 +262,7 @@ class Training(Frozen):
     max_steps: int = Field(400, ge=1)
     """Optimiser steps at most."""
     evaluate_every: int = Field(100, ge=1)
-    """Steps between validations (early stopping looks at the mean unit-scaled validation loss, weighted by task)."""
+    """Steps between validations; early stopping looks at the geometric mean of the tasks' losses, weighted by task."""
     patience: int = Field(3, ge=1)
     """Validations without improvement before stopping."""
     micro_batches: int = Field(4, ge=1)
@@ -285,6 +285,12 @@ class Training(Frozen):
     checkpoint_every: int = Field(0, ge=0)
     """Steps between saved states from which an interrupted training resumes; 0 takes ``evaluate_every``."""
     distributed: Distributed = Distributed()
+
+    @model_validator(mode="after")
+    def _shards_need_no_scaler(self) -> Training:
+        if self.distributed.strategy == "fsdp2" and self.precision == "float16":
+            raise ValueError("training.precision float16 does not work with strategy fsdp2: use bfloat16 or ddp")
+        return self
 
 
 class Gates(Frozen):
@@ -354,6 +360,13 @@ class Suite(Frozen):
             raise ValueError(
                 "training.gradient_checkpointing would drop the prefix of encoder.adapter: switch one of them off"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _adapters_are_not_sharded(self) -> Suite:
+        method, strategy = self.encoder.adapter.method, self.training.distributed.strategy
+        if method != "none" and strategy == "fsdp2":
+            raise ValueError(f"strategy fsdp2 has nothing to shard in encoder.adapter {method}: use ddp")
         return self
 
     def task(self, name: str) -> Task:

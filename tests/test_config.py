@@ -86,6 +86,18 @@ def with_task(**changes: object) -> dict:
             "",
         ),
         (
+            {**SUITE, "training": {"precision": "float16", "distributed": {"strategy": "fsdp2"}}},
+            "training",
+            "float16 does not work with strategy fsdp2",
+            "",
+        ),
+        (
+            {**SUITE, "encoder": {"adapter": {"method": "lora"}}, "training": {"distributed": {"strategy": "fsdp2"}}},
+            "suite",
+            "fsdp2 has nothing to shard in encoder.adapter lora",
+            "",
+        ),
+        (
             {**SUITE, "monitoring": {"bad_windows": 6, "of_windows": 5}},
             "monitoring",
             "must not exceed",

@@ -24,7 +24,9 @@ class TrunkAdapter(nn.Module):
 
     def hidden(self, transformer: PreTrainedModel, tokens_UT: Tensor, mask_UT: Tensor) -> Tensor:
         """Token vectors, shape (U, T, D)."""
-        return transformer(input_ids=tokens_UT, attention_mask=mask_UT).last_hidden_state
+        # A mask of two dimensions is looked through for padding, at which the processor would wait for the GPU.
+        mask_U11T = mask_UT[:, None, None, :].bool()
+        return transformer(input_ids=tokens_UT, attention_mask=mask_U11T).last_hidden_state
 
     def regulariser(self) -> Tensor | None:
         """A penalty to add to the loss once a step."""

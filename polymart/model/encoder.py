@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from polymart.config import Adapter
-from polymart.errors import CheckpointError
+from polymart.errors import CheckpointError, TrainingError
 from polymart.model.adapters import TrunkAdapter, make_adapter
 
 NO_ADAPTER = Adapter()
@@ -124,11 +124,18 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
     """The autocast type for ``precision``; None means plain float32.
 
     ``auto`` picks bfloat16 on a GPU that has it, and on a processor with AVX512-BF16 or AMX.
+
+    Raises:
+        TrainingError: float16 without a GPU.
     """
     if precision == "float32":
         return None
     if precision == "bfloat16":
         return torch.bfloat16
+    if precision == "float16":
+        if device.type != "cuda":
+            raise TrainingError("training.precision float16 needs a GPU, found none", remedy="use auto or bfloat16")
+        return torch.float16
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

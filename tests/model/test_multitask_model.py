@@ -5,7 +5,7 @@ import torch
 from fixtures.tiny_encoder import tiny_bert, tiny_tokenizer, write_tiny_encoder
 from fixtures.tiny_suite import tiny_checkpoint, tiny_suite, tiny_tables
 
-from polymart.errors import CheckpointError, ServingError, TableError
+from polymart.errors import CheckpointError, ServingError, TableError, TrainingError
 from polymart.model.encoder import TextEncoder, autocast_dtype
 from polymart.model.predictor import Predictor
 
@@ -159,3 +159,6 @@ def test_precision_is_what_the_suite_says():
     assert autocast_dtype("float32", cpu) is None
     assert autocast_dtype("bfloat16", cpu) is torch.bfloat16
     assert autocast_dtype("auto", cpu) in (None, torch.bfloat16)
+    assert autocast_dtype("float16", torch.device("cuda")) is torch.float16
+    with pytest.raises(TrainingError, match="float16 needs a GPU"):
+        autocast_dtype("float16", cpu)

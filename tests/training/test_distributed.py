@@ -12,6 +12,7 @@ import psutil
 import pytest
 import torch
 from fixtures.tiny_encoder import write_tiny_encoder
+from fixtures.tiny_items import items_suite, write_items_examples
 from fixtures.tiny_suite import tiny_suite, write_tiny_examples
 from safetensors.torch import load_file
 
@@ -86,6 +87,18 @@ def train_on(size: int, shop: Path, work: Path, suite, *, sharded=False, state=N
     assert [process.exitcode for process in processes] == [0] * size
     logs = [json.loads((work.parent / f"log-{work.name}-{rank}.json").read_text()) for rank in range(size)]
     return logs, load_file(work / "model.safetensors")
+
+
+def test_rows_that_share_candidates_stay_together(tmp_path):
+    write_tiny_encoder(tmp_path / "encoder")
+    write_items_examples(tmp_path / "examples")
+    suite = items_suite(max_steps=9, evaluate_every=3, patience=9)
+    (one,), weights = train_on(1, tmp_path, tmp_path / "one", suite)
+    two, shared = train_on(2, tmp_path, tmp_path / "two", suite)
+    assert_close(two[0]["loss"], one["loss"])
+    assert_close(two[0]["validation"], one["validation"])
+    for name, tensor in weights.items():
+        torch.testing.assert_close(shared[name], tensor, rtol=2e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}")
 
 
 def assert_close(found, expected, rtol=2e-4):

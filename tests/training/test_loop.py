@@ -1,5 +1,6 @@
 import json
 import math
+import threading
 from dataclasses import asdict
 
 import numpy as np
@@ -9,15 +10,21 @@ from fixtures.tiny_encoder import write_tiny_encoder
 from fixtures.tiny_suite import tiny_suite, tiny_tables, write_tiny_examples
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from polymart.errors import LabelError, TableError, TrainingError
 from polymart.evaluation.metrics import METRICS
 from polymart.model.predictor import Predictor
+from polymart.training import trainer as trainer_module
 from polymart.training.checkpoint import load_checkpoint
 from polymart.training.data import TaskData
 from polymart.training.log import CURVES
 from polymart.training.loop import train_suite
+from polymart.training.material import load_material
+from polymart.training.schedule import made_ahead
+from polymart.training.trainer import Trainer
 from polymart.training.validation import validation_mean
+from polymart.training.world import ALONE
 
 DIVERGES = {"learning_rate": 1e38, "head_learning_rate": 1e38, "clip_norm": 1e30, "warmup": 0.0}
 
@@ -246,3 +253,62 @@ def test_one_exploding_task_does_not_decide_alone():
     before = validation_mean({"a": 1.0, "b": 1.0, "c": 1.0}, weights)
     assert validation_mean({"a": 0.5, "b": 0.5, "c": 3.0}, weights) < before
     assert np.mean([0.5, 0.5, 3.0]) > 1.0
+
+
+class Syncs(TorchDispatchMode):
+    """Counts how often a number is asked of the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("limit", [None, 1.0])
+def test_no_step_waits_for_the_device(examples, encoder, limit):
+    """On a GPU each such question would stop the processor until all queued work is done."""
+    suite = tiny_suite(balancing={"trunk_clip": limit})
+    material = load_material(examples, encoder, suite)
+    trainer = Trainer(material.fresh_model(), material.train, material.val, material.suite, ALONE, torch.device("cpu"))
+    plans = list(trainer.schedule.plans(0, trainer.counters, 3))
+    trainer._step(plans[0])  # the optimiser makes its state
+    with Syncs() as syncs:
+        torch.ones(()).item()
+        assert syncs.count == 1
+        trainer._step(plans[1])
+        trainer._step(plans[2])
+    assert syncs.count == 1
+
+
+def test_an_exploding_gradient_of_a_finite_loss_is_named(examples, encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer_module, "clip", lambda model, norm: torch.tensor(torch.inf))
+    with pytest.raises(TrainingError, match="norm of the gradient became inf at step 1 of mood") as caught:
+        train_suite(examples, encoder, tiny_suite("mood"), tmp_path / "out")
+    assert "trunk_clip" in caught.value.remedy
+
+
+def test_collation_runs_ahead_and_its_error_reaches_the_training(examples, encoder, monkeypatch):
+    material = load_material(examples, encoder, tiny_suite("mood"))
+    schedule = Trainer(
+        material.fresh_model(), material.train, material.val, material.suite, ALONE, torch.device("cpu")
+    ).schedule
+    alone = [(p.step, [d.rows.tolist() for d in p.draws], p.counters) for p in schedule.plans(0, {}, 5)]
+    with made_ahead(schedule.plans(0, {}, 5)) as plans:
+        ahead = [(p.step, [d.rows.tolist() for d in p.draws], p.counters) for p in plans]
+    assert ahead == alone
+    with made_ahead(schedule.plans(3, alone[2][2], 5)) as plans:
+        assert [(p.step, [d.rows.tolist() for d in p.draws], p.counters) for p in plans] == alone[3:]
+
+    def broken():
+        yield from schedule.plans(0, {}, 1)
+        raise ValueError("no such row")
+
+    with pytest.raises(ValueError, match="no such row"), made_ahead(broken()) as plans:
+        list(plans)
+    before = threading.active_count()
+    with made_ahead(schedule.plans(0, {}, 10**6)) as plans:
+        next(plans)
+    assert threading.active_count() == before, "a thread that is no longer needed ends"

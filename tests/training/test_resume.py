@@ -115,6 +115,44 @@ def train(shop: Path, work: Path, report=None, suite=None):
     )
 
 
+@pytest.mark.parametrize("method", ["uncertainty", "dwa", "pcgrad"])
+def test_a_stopped_training_goes_on_exactly(shop, tmp_path, method):
+    suite = suite_of(method)
+    _, whole = train(shop, tmp_path / "whole", suite=suite)
+    for step in (7, 23):
+        with pytest.raises(Stop):
+            train(shop, tmp_path / "cut", stop_at(step), suite)
+    _, resumed = train(shop, tmp_path / "cut", suite=suite)
+    assert (resumed.loss, resumed.validation) == (whole.loss, whole.validation)
+    assert resumed.curves["weight"] == whole.curves["weight"]
+    weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]
+
+
+def test_a_training_killed_after_its_end_only_writes_the_checkpoint(shop, tmp_path, monkeypatch):
+    """The state of a training that stopped early says so."""
+    suite = suite_of("static").model_copy(
+        update={
+            "training": tiny_suite(
+                max_steps=40, evaluate_every=2, patience=2, learning_rate=1e-12, head_learning_rate=1e-12
+            ).training
+        }
+    )
+
+    def killed(*_):
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save_checkpoint", killed)
+        with pytest.raises(Stop):
+            train(shop, tmp_path, suite=suite)
+    steps = []
+    _, log = train(shop, tmp_path, lambda step, *_: steps.append(step), suite)
+    assert steps == []
+    assert log.stopped_early
+    assert len(log.loss) == log.validation[-1]["step"] < 40
+
+
 def test_the_state_of_another_suite_or_code_is_not_used(shop, interrupted, capsys, monkeypatch):
     steps = []
     other = suite_of("dwa").model_copy(update={"seed": 5})
