@@ -90,7 +90,7 @@ class Schedule:
 
 @contextmanager
 def made_ahead(plans: Iterator[Plan], depth: int = 2) -> Iterator[Iterator[Plan]]:
-    """Let a thread make the next ``depth`` plans, so that training does not wait for collation."""
+    """Let a thread make the next ``depth`` plans, so that an accelerator does not wait for collation."""
     made: queue.Queue[Plan | BaseException | None] = queue.Queue(depth)
     stopped = threading.Event()
 
