@@ -102,7 +102,9 @@ def test_a_message_is_printed_as_it_is_however_long_or_bracketed(monkeypatch, ca
 def test_an_interruption_says_that_finished_steps_are_kept(monkeypatch, capsys):
     assert ended(monkeypatch, KeyboardInterrupt()) == cli.EXIT_INTERRUPTED
     told = capsys.readouterr().err.strip()
-    assert told == "interrupted: finished steps are kept, the same command continues after them"
+    assert (
+        told == "interrupted: finished steps and the state of a training are kept, the same command goes on from there"
+    )
 
 
 def test_ctrl_c_in_a_real_process(tmp_path: Path):
@@ -116,7 +118,7 @@ def test_ctrl_c_in_a_real_process(tmp_path: Path):
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "finished steps are kept" in told
+    assert "finished steps and the state of a training are kept" in told
     assert "Traceback" not in told
 
 
