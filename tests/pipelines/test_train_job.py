@@ -16,8 +16,9 @@ from fixtures.tiny_suite import tiny_suite, write_tiny_examples
 from kubernetes import client
 from stand_ins.kube_server import KubeServer
 
-from components import train_job
-from components.train_job import Place, train_on_machines
+from components import cluster as cluster_module
+from components.cluster import Place
+from components.train_job import train_job, train_on_machines
 from polymart.errors import SettingError, TableError, TrainingError
 from polymart.training.checkpoint import checkpoint_digest
 
@@ -39,7 +40,7 @@ def example() -> dict:
         environment={"POLYMART_WORK_DIR": "/work"},
     )
     suite, folder = SUITE.model_copy(update={"name": "shop"}), Path("/work/training/shop-0123456789ab-job")
-    return train_job.train_job("polymart-shop-0123456789ab", folder, suite, place)
+    return train_job("polymart-shop-0123456789ab", folder, suite, place)
 
 
 def closed(schema):
@@ -120,7 +121,7 @@ def shop(tmp_path_factory):
 def cluster(tmp_path, monkeypatch):
     """A cluster with the step's own pod, whose work folder lies on a claim."""
     (tmp_path / "namespace").write_text("kubeflow\n")
-    monkeypatch.setattr(train_job, "ACCOUNT", tmp_path)
+    monkeypatch.setattr(cluster_module, "ACCOUNT", tmp_path)
     monkeypatch.setenv("HOSTNAME", "train-suite-1")
     monkeypatch.setenv("POLYMART_WORK_DIR", str(tmp_path / "work"))
     with KubeServer() as server:
