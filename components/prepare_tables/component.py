@@ -11,7 +11,7 @@ def prepare_tables(tables: dsl.Output[dsl.Dataset], suite: str, data_version: st
 
     Args:
         tables: folder with clean parquet tables, ``features/``, ``labels/`` and ``tables.json``
-            (schemas: ``polymart/schemas.py``; every cleaning rule with its row counts).
+            (schemas: ``polymart/schemas/``; every cleaning rule with its row counts).
         suite: the suite as JSON.
         data_version: digest of the pinned archives and the extra datasets; a cache key, so that fresh data is seen.
         code_version: digest of the library's source; a cache key.

@@ -64,7 +64,7 @@ def validate_tables(tables: Path) -> dict[str, object]:
 def _check_table(tables: Path, name: str, entry: dict[str, object]) -> dict[str, object]:
     schema = OWN_TABLE if entry["source"] == OWN else SCHEMAS.get(name)
     if schema is None:
-        raise TableError(f"table {name} has no schema", remedy="add its schema to polymart/schemas.py")
+        raise TableError(f"table {name} has no schema", remedy="add its schema to polymart/schemas/")
     path = tables / f"{name}.parquet"
     rows = validate_table(path, schema)
     if digest_file(path) != entry["digest"]:
