@@ -2,8 +2,8 @@
 
 Tuned static weights match specialised multi-task optimisers (Xin et al. 2022; Kurin et al. 2022, 2201.04122), so the
 search is the default way to weights. The first trial is the suite as written; every trial gets the same steps, data
-and seed, and none is cut short by what another one reached. The study lies in one append-only journal: a search that
-was stopped goes on after its last finished trial.
+and seed, and none is cut short by what another one reached. The study lies in one append-only journal and the trial
+that runs keeps its training state beside it: a search that was stopped goes on inside the trial that it stopped in.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from polymart.config import Suite
 from polymart.errors import TrainingError
 from polymart.files import storage_errors, write_json
 from polymart.training.loop import TrainingLog, train_suite
+from polymart.training.state import delete_states
 
 SPREAD = 4.0
 """Weights are searched log-uniformly between 1/SPREAD and SPREAD of the suite's own, learning rates alike."""
@@ -79,7 +80,7 @@ def tune_suite(
         examples: folder with ``<task>.parquet`` and ``examples.json``.
         encoder: folder with the pretrained encoder.
         suite: where the search starts.
-        out: folder of the journal and of ``tuning.json``; checkpoints of trials are not kept.
+        out: folder of the journal, of the running trial's state and of ``tuning.json``; no checkpoint is kept.
         trials: finished trials wanted in all, those of earlier calls included; the first is the suite as written.
         steps: optimiser steps of each trial.
         report: progress callback.
@@ -148,8 +149,10 @@ def _run_trial(
             apply_factors(suite, factors),
             out / "trial",
             report and (lambda step, *_: report(step)),
+            state=out / "state",
         )
     except TrainingError as error:
+        delete_states(out / "state")  # it would only diverge again
         trial.set_user_attr("error", error.message)
         study.tell(trial, state=TrialState.PRUNED)
         return

@@ -8,6 +8,7 @@ from fixtures.tiny_suite import tiny_suite, write_tiny_examples
 from polymart import tuning
 from polymart.config import Suite, dump_suite, load_suite
 from polymart.errors import TrainingError
+from polymart.training import loop
 from polymart.tuning import SPREAD, apply_factors, score, tune_suite
 
 STEPS = 4
@@ -51,11 +52,11 @@ def test_a_search_cut_off_inside_a_trial_draws_and_finds_what_the_whole_one_does
 ):
     real, calls = tuning.train_suite, []
 
-    def cut_off(*arguments):
+    def cut_off(*arguments, **options):
         calls.append(arguments)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return real(*arguments)
+        return real(*arguments, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(tuning, "train_suite", cut_off)
@@ -65,6 +66,28 @@ def test_a_search_cut_off_inside_a_trial_draws_and_finds_what_the_whole_one_does
     whole, (expected, expected_record) = record.trials, finished[0]
     assert best == expected
     assert [(t.factors, t.losses) for t in whole] == [(t.factors, t.losses) for t in expected_record.trials]
+
+
+def test_a_search_cut_off_inside_a_trial_goes_on_inside_it(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "code_version", lambda: "sha256:this")  # nobody's edit counts as other code meanwhile
+    suite = tiny_suite("mood", "reply", checkpoint_every=1)
+    whole = tune_suite(*world, suite, tmp_path / "whole", trials=2, steps=STEPS)
+    told: list[tuple[int, int]] = []
+
+    def cut_off(trial, step, line):
+        told.append((trial, step))
+        if (trial, step) == (1, 3):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune_suite(*world, suite, tmp_path / "cut", trials=2, steps=STEPS, report=cut_off)
+    told.clear()
+    report = lambda trial, step, line: told.append((trial, step))  # noqa: E731
+    found = tune_suite(*world, suite, tmp_path / "cut", trials=2, steps=STEPS, report=report)
+    assert found[0] == whole[0]
+    assert [(t.factors, t.losses) for t in found[1].trials] == [(t.factors, t.losses) for t in whole[1].trials]
+    assert told == [(1, 3), (1, 4)], "steps 1 and 2 were done before"
+    assert not (tmp_path / "cut" / "state").exists()
 
 
 def test_a_finished_search_trains_nothing_again_and_can_be_extended(finished, world, suite, monkeypatch):
@@ -85,16 +108,17 @@ def test_a_folder_of_another_suite_is_refused(finished, world):
 def test_a_trial_that_diverges_is_recorded_and_never_best(world, suite, tmp_path, monkeypatch):
     real = tuning.train_suite
 
-    def diverges(examples, encoder, tried, *rest):
+    def diverges(examples, encoder, tried, *rest, **options):
         if tried.training.learning_rate != suite.training.learning_rate:
             raise TrainingError("loss of task 'mood' became nan at step 2", remedy="")
-        return real(examples, encoder, tried, *rest)
+        return real(examples, encoder, tried, *rest, **options)
 
     monkeypatch.setattr(tuning, "train_suite", diverges)
     best, record = tune_suite(*world, suite, tmp_path / "search", trials=2, steps=STEPS)
     assert best == suite
     assert record.trials[1].error.startswith("loss of task 'mood' became nan")
     assert record.trials[1].score is None
+    assert {path.name for path in (tmp_path / "search").iterdir()} == {"journal.log", "tuning.json"}
 
 
 def test_no_task_counts_more_for_its_scale():

@@ -18,7 +18,7 @@ def tune_suite(
 ) -> None:
     """Search task weights and learning rates by budget-matched random search and write the tuned suite.
 
-    A search that was stopped goes on after its last finished trial: its journal lies in the work folder.
+    A search that was stopped goes on inside the trial that it stopped in: journal and state lie in the work folder.
 
     Args:
         examples: folder written by `retrieve_features`.

@@ -38,5 +38,5 @@ def tuning(suite: str, data_version: str, code_version: str, trials: int = 12, s
     tuned = tune_suite(
         examples=retrieved.outputs["examples"], suite=suite, code_version=code_version, trials=trials, steps=steps
     )
-    configure(tuned, cpu="4", memory="16Gi", gpus=1)
+    configure(tuned, cpu="4", memory="16Gi", gpus=1, retries=2, work=True)
     return Outputs(tuned=tuned.outputs["tuned"], record=tuned.outputs["record"])

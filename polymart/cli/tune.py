@@ -16,11 +16,13 @@ def tune(
     suite: Annotated[Path, typer.Argument(help="Suite file, e.g. suites/shop.yaml.")],
     trials: Annotated[int, typer.Option(min=1, help="Trials in all; the first is the suite as written.")] = 12,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each trial.")] = 200,
-    out: Annotated[Path | None, typer.Option(help="Tuned suite file; default <suite>-tuned.yaml beside it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Tuned suite file; default <suite>-tuned.yaml beside it.")
+    ] = None,
 ) -> None:
     """Search task weights and learning rates: every trial gets the same steps, data and seed.
 
-    A search that was interrupted goes on after its last finished trial; more trials extend a finished one.
+    A search that was interrupted goes on inside the trial that it stopped in; more trials extend a finished one.
     """
     import shutil
 

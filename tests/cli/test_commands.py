@@ -59,6 +59,12 @@ def test_an_unknown_encoder_is_refused():
         needs_of(suite)
 
 
+def test_a_folder_as_tuned_suite_is_refused_before_the_search(tmp_path: Path):
+    done = run(build_app(), ["tune", "suites/quick.yaml", "--out", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "'--out'" in done.output
+
+
 def test_list_shows_every_key_and_how_to_get_it():
     shown = run(build_app(), ["data", "list"]).stdout
     assert all(key in shown for key in (*catalogue(), *EXTRAS))
