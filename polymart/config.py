@@ -52,9 +52,11 @@ class Settings(BaseSettings):
 
 
 class Frozen(BaseModel):
-    """Base of every suite section: immutable, typed strictly, unknown keys refused."""
+    """Base of every suite section: immutable, typed strictly, numbers finite, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Inputs(Frozen):
@@ -235,7 +237,7 @@ class Balancing(Frozen):
     """Weighting of the tasks: constant, Kendall's uncertainty, dynamic weight average, FAMO or PCGrad."""
     sampling: Literal["temperature", "annealed"] = "temperature"
     """annealed goes from proportional towards uniform while training: exponent 1 - 0.8 progress."""
-    temperature: float = Field(2.0, ge=1, allow_inf_nan=False)
+    temperature: float = Field(2.0, ge=1)
     """Task sampling p_t ~ min(n_t, cap)^(1/T)."""
     cap: int | None = Field(None, ge=1)
     """Examples of a task beyond which its size does not matter; none for no cap."""

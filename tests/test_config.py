@@ -59,6 +59,13 @@ def with_task(**changes: object) -> dict:
         ),
         (with_task(name="Mood 1"), "tasks.0.name", "match pattern", "found 'Mood 1'"),
         (with_task(weight=0), "tasks.0.weight", "greater than 0", "found 0"),
+        (with_task(margin=float("inf")), "tasks.0.margin", "finite number", "found inf"),
+        (
+            {**SUITE, "training": {"learning_rate": float("inf")}},
+            "training.learning_rate",
+            "finite number",
+            "found inf",
+        ),
         (with_task(inputs={}), "tasks.0.inputs", "at least one input", ""),
         ({"name": "tiny"}, "tasks", "required", ""),
         (
