@@ -110,10 +110,17 @@ def status(settings: Settings) -> list[ArchiveStatus]:
 def data_version(keys: list[str], settings: Settings) -> str:
     """``sha256:<hex>`` that changes when any data behind ``keys`` or any present extra dataset changes.
 
+    An archive whose terms nobody accepted is not read, and counts from the moment that it is present.
+
     Raises:
         ArchiveError: unknown key.
     """
-    version = {key: archive_of(key).sha256 for key in keys}
+    archives = [archive_of(key) for key in keys]
+    version = {
+        archive.key: archive.sha256
+        for archive in archives
+        if not archive.requires_opt_in or is_present(archive.key, settings)
+    }
     for name in EXTRAS:
         if (folder := find_extra(name, settings)) is not None:
             version[f"extra/{name}"] = digest_tree(folder)

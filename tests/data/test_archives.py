@@ -160,6 +160,14 @@ def test_terms_must_be_accepted_first(tinyset, settings, index, monkeypatch):
     assert fetch("tinyset", settings, accept_terms=True).is_dir()
 
 
+def test_accepted_terms_change_the_data_version(tinyset, settings, index, monkeypatch):
+    """Else a second run would reuse the tables that were made without the archive."""
+    pin(monkeypatch, index / WHEEL, requires_opt_in="competition terms of Example")
+    before = data_version(["tinyset"], settings)
+    fetch("tinyset", settings, accept_terms=True)
+    assert data_version(["tinyset"], settings) != before
+
+
 def test_an_unknown_key_lists_the_known_ones(settings):
     with pytest.raises(ArchiveError, match=r"(?s)no archive is called 'nope'.*completejourney, .*fashion_mnist"):
         fetch("nope", settings)
