@@ -26,7 +26,10 @@ def table_files(table: Table, settings: Settings) -> list[Path]:
 
 def missing_file(table: Table, settings: Settings) -> Path | None:
     """The first file of a table that does not exist."""
-    return next((path for path in table_files(table, settings) if not path.is_file()), None)
+    # without POLYMART_EXTRA_DATA a relative name would mean another file in every working folder
+    nowhere = settings.extra_data is None
+    files = table_files(table, settings)
+    return next((path for path in files if not path.is_file() or (nowhere and not path.is_absolute())), None)
 
 
 def read_files(table: Table, settings: Settings) -> pd.DataFrame:
@@ -69,6 +72,11 @@ def _read(path: Path, table: Table) -> pd.DataFrame:
             f"{path} cannot be read: {error}",
             remedy="correct the named line, or say table.delimiter, table.quotes or table.header in the suite",
         ) from error
+    repeated = frame.columns[frame.columns.duplicated()]
+    if len(repeated):
+        raise TableError(
+            f"{path} has several columns called {repeated[0]}", remedy="give every column of the file a name of its own"
+        )
     if frame.empty:
         raise TableError(f"{path} holds no rows", remedy="give a file with at least one row in every split")
     return frame

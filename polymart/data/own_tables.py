@@ -47,8 +47,8 @@ def write_own_table(
 def read_own_table(task: Task, table: Table, settings: Settings, rules: Rules) -> tuple[pd.DataFrame, list[str] | None]:
     """The label table of a task and its label map (none where labels are numbers).
 
-    Rows without a text, a label or a time that the task reads are dropped, and so are labels that no training row has;
-    every drop is recorded.
+    Rows without a text, a cluster, a label or a time that the task reads are dropped, and so are labels that no
+    training row has; every drop is recorded.
 
     Returns:
         example_id, the task's inputs, label, group and cluster, ``event_timestamp`` and ``label_end`` where the table
@@ -120,12 +120,13 @@ def _to_time(column: pd.Series, task: Task, name: str) -> pd.Series:
 
 
 def _complete(frame: pd.DataFrame, task: Task, rules: Rules) -> pd.DataFrame:
-    needed = [*(name for name in (task.inputs.text, task.inputs.text_pair, task.inputs.image, task.group) if name)]
+    inputs = (task.inputs.text, task.inputs.text_pair, task.inputs.image)
+    needed = [name for name in (*inputs, task.group, task.cluster) if name]
     needed += [name for name in ("event_timestamp",) if name in frame]
     kept = frame.dropna(subset=needed)
     for name in (task.inputs.text, task.inputs.text_pair):
         kept = kept[kept[name].ne("")] if name else kept
-    rules.add(f"labels/{task.source}", f"{', '.join(needed) or 'nothing needed'}: never missing", len(frame), len(kept))
+    rules.add(f"labels/{task.source}", f"{', '.join(needed)}: never missing", len(frame), len(kept))
     return kept.copy()
 
 

@@ -8,6 +8,7 @@ from fixtures.tiny_encoder import write_tiny_encoder
 
 from polymart.config import Settings, load_suite
 from polymart.data.examples import read_examples, write_examples
+from polymart.data.own_files import missing_file
 from polymart.data.sources import prepare_suite_tables, suite_data_version
 from polymart.data.validate import validate_tables
 from polymart.errors import SuiteError, TableError
@@ -197,6 +198,7 @@ def test_an_absent_file_skips_its_task_with_one_line(data, tmp_path):
         ("remark,customer,weight,carrier,was late\nhi,1,2,van,\n", "no training row has a label"),
         ("remark,customer,weight,carrier,was late\nhi,1,heavy,van,Y\n", "'heavy' in row 1"),
         ("remark,customer,weight,carrier,was late\nhi,1,2,van,maybe\n", "what the label 'maybe' means"),
+        ("remark,customer,weight,remark,was late\nhi,1,2,ho,Y\n", "has several columns called remark"),
     ],
 )
 def test_a_broken_file_is_told(tmp_path, content, message):
@@ -217,6 +219,24 @@ def test_a_join_that_repeats_rows_is_told(data, tmp_path):
         file.write("1\tagain\n")
     with pytest.raises(TableError, match=r"queries\.csv cannot be joined on query_id"):
         prepared(own, tmp_path, "search")
+
+
+def test_a_row_without_its_cluster_is_dropped_and_counted(data, tmp_path):
+    """It could stand in the training rows and in the test rows at once, and no interval could count it."""
+    (tmp_path / "data").mkdir()
+    own = write_data(tmp_path / "data")
+    rows = pd.read_csv(own / "orders.csv", dtype=str)
+    rows.loc[[3, 4], "customer"] = None
+    rows.to_csv(own / "orders.csv", index=False)
+    before, after = (prepared(folder, tmp_path, "late")["tables"]["labels/own_late"]["rows"] for folder in (data, own))
+    assert before - after == 2
+
+
+def test_without_a_folder_of_extra_data_a_relative_file_is_absent(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(data)
+    task = write_suite(tmp_path / "s.yaml", "late").tasks[0]
+    assert missing_file(task.table, Settings(extra_data=data)) is None
+    assert missing_file(task.table, Settings(extra_data=None)) is not None
 
 
 def test_a_label_that_no_training_row_has_is_dropped_and_counted(data, tmp_path):
