@@ -78,8 +78,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
         write_json(temporary / "tasks.json", {n: s.model_dump(mode="json") for n, s in checkpoint.tasks.items()})
         for name, items in checkpoint.items.items():
             write_table(items_path(temporary, name), pa.Table.from_pandas(items, preserve_index=False))
-        written = sorted(path for path in temporary.rglob("*") if path.is_file())
-        files = {path.relative_to(temporary).as_posix(): digest_file(path) for path in written}
+        files = {path.relative_to(temporary).as_posix(): digest_file(path) for path in _files(temporary)}
         write_json(temporary / MANIFEST, {"version": 1, "files": files})
         return checkpoint_digest(temporary)
 
@@ -105,7 +104,8 @@ def verify_checkpoint(folder: Path) -> str:
     """Compare every file with the manifest and return the digest.
 
     Raises:
-        CheckpointError: the manifest is absent (a torn write), or no manifest; a file is absent or differs.
+        CheckpointError: the manifest is absent (a torn write), or no manifest; a file is absent, differs, or is not
+            in the manifest.
     """
     if not (folder / MANIFEST).is_file():
         raise CheckpointError(
@@ -125,7 +125,17 @@ def verify_checkpoint(folder: Path) -> str:
                 f"checkpoint file {folder / name} must have {expected}, found {found}",
                 remedy="restore the file from its release, or train again",
             )
+    foreign = {path.relative_to(folder).as_posix() for path in _files(folder)} - {*files, MANIFEST}
+    if foreign:
+        raise CheckpointError(
+            f"checkpoint {folder} holds files that its manifest does not name: {', '.join(sorted(foreign))}",
+            remedy="take them out, or restore the folder from its release",
+        )
     return checkpoint_digest(folder)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
 
 
 def load_checkpoint(folder: Path | str) -> Checkpoint:

@@ -71,6 +71,20 @@ def test_a_harmed_file_is_named(folder, name, harm):
     assert ("found absent" in caught.value.message) == (harm == "removed")
 
 
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "items/goods.parquet"])
+def test_a_file_that_the_manifest_does_not_name_is_refused(folder, name):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("{}")
+    with pytest.raises(CheckpointError, match=f"does not name: {name}"):
+        load_checkpoint(folder)
+
+
+def test_a_link_to_a_folder_elsewhere_is_refused(folder, tmp_path):
+    (folder / "more").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(CheckpointError, match="does not name: more"):
+        load_checkpoint(folder)
+
+
 def test_weights_of_another_suite_are_refused(folder, tmp_path):
     other = tmp_path / "other"
     save_checkpoint(tiny_checkpoint(tiny_suite("mood")), other)
