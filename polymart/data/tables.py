@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,9 @@ CREATE MACRO utc_midnight(day) AS (CAST(day AS TIMESTAMP) AT TIME ZONE '{TIME_ZO
 
 def connect() -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with bounded memory, two threads and the macros ``local_time`` and ``utc_midnight``."""
-    con = duckdb.connect(config={"memory_limit": "3GB", "threads": 2})
+    # what does not fit into memory: DuckDB's own choice is the working folder, where perhaps nobody may write
+    spill = tempfile.gettempdir()
+    con = duckdb.connect(config={"memory_limit": "3GB", "threads": 2, "temp_directory": spill})
     con.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
     con.execute(_MACROS)
     return con

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from polymart.data.prepare import TABLES_OF, prepare_tables
+from polymart.data.tables import connect
 from polymart.errors import TableError
 
 
@@ -89,3 +90,17 @@ def test_a_missing_file_and_a_missing_column_are_named(sources, tmp_path):
     with pytest.raises(TableError, match=r"coupons\.parquet is missing"):
         prepare_tables({"completejourney": broken}, tmp_path / "tables")
     assert not (tmp_path / "tables").exists(), "nothing half-written stays behind"
+
+
+def test_what_does_not_fit_in_memory_leaves_the_working_folder_alone(tmp_path, monkeypatch):
+    work, spill = tmp_path / "work", tmp_path / "spill"
+    work.mkdir()
+    spill.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setattr("tempfile.tempdir", str(spill))
+    with connect() as con:
+        con.execute("SET memory_limit = '40MB'")
+        con.execute("CREATE TABLE many AS SELECT range AS number, hash(range) AS place FROM range(4_000_000)")
+        assert any(spill.iterdir()), "the table must not fit"
+        assert list(work.iterdir()) == []
+    assert list(spill.iterdir()) == []
