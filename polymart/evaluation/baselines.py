@@ -13,7 +13,7 @@ import pandas as pd
 from polymart.config import Task
 from polymart.errors import SuiteError, TableError
 from polymart.evaluation.ranking import bm25, random_order
-from polymart.model.inputs import numeric_array
+from polymart.model.statistics import numeric_array
 from polymart.tasks import kind_of
 
 Floor = Callable[[Task, pd.DataFrame, pd.DataFrame, Sequence[str] | None], np.ndarray]

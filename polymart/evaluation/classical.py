@@ -25,7 +25,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from polymart.config import Inputs, Task
 from polymart.evaluation.baselines import mean13
 from polymart.evaluation.metrics import metric_of
-from polymart.model.inputs import numeric_array, signed_log
+from polymart.model.statistics import numeric_array, signed_log
 from polymart.tasks import kind_of
 from polymart.tasks.tagging import Tagging, best_thresholds
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from polymart.config import Inputs
 from polymart.model.batch import Batch
 from polymart.model.history import HistoryPrior
-from polymart.model.inputs import InputStatistics
+from polymart.model.statistics import InputStatistics
 from polymart.model.tower import TOWER_WIDTH, FeatureTower
 
 HIDDEN = 128

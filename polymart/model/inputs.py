@@ -1,94 +1,24 @@
-"""From the rows of an example table to tensors: statistics fitted on training rows, then frozen in the checkpoint.
+"""From the rows of an example table to tensors.
 
 Serving uses the same object on the same column names, so that training and serving cannot drift apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict
 from tokenizers import Tokenizer
 
 from polymart.config import Inputs
 from polymart.errors import TableError
 from polymart.model.batch import Batch
 from polymart.model.image import decode_images
+from polymart.model.statistics import CLIP, InputStatistics, numeric_array, signed_log
+from polymart.model.texts import clean_texts, longest_text, padded, padding_id, token_ids
 
 NUM_HISTORY_FEATURES = 12
 HISTORY_COLUMNS = ("ids", "count", "decayed", "gap")
-MAX_BINS = 32
-"""Bins of a number's piecewise-linear encoding, where there are enough rows."""
-ROWS_PER_BIN = 500
-CLIP = 10.0
-"""Standard deviations at which a number is cut: one far value must not drown every other feature."""
-CHARACTERS_PER_TOKEN = 16
-"""A text is cut to this many characters for each token that is read, before the tokenizer sees it."""
-
-
-class InputStatistics(BaseModel):
-    """What `fit_statistics` learned from the training rows of one task."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    median: dict[str, float] = {}
-    """Replaces a missing value, on the signed-log scale."""
-    mean: dict[str, float] = {}
-    scale: dict[str, float] = {}
-    edges: dict[str, list[float]] = {}
-    """Distinct quantiles of the standardised training values, ascending: the bins of `tower.QuantileEncoding`."""
-    vocabulary: dict[str, list[str]] = {}
-    """Known values of each categorical column; index 0 is kept for unseen ones."""
-    num_labels: int = 0
-    """L, for tasks with a label history."""
-
-
-def signed_log(values: np.ndarray) -> np.ndarray:
-    """sign(x) log(1 + |x|): tames the heavy tails of counts and money, keeps 0 and the sign."""
-    return np.sign(values) * np.log1p(np.abs(values))
-
-
-def numeric_array(frame: pd.DataFrame, column: str) -> np.ndarray:
-    """A float64 column; infinities and text count as missing (NaN)."""
-    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64)
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def fit_statistics(frame: pd.DataFrame, inputs: Inputs, num_labels: int) -> InputStatistics:
-    """Medians, means, scales, quantiles and vocabularies of the training rows.
-
-    Raises:
-        TableError: a numeric column has no finite value at all.
-    """
-    median, mean, scale, edges = {}, {}, {}, {}
-    for column in inputs.numeric:
-        values = signed_log(numeric_array(frame, column))
-        if np.isnan(values).all():
-            raise TableError(
-                f"input column {column!r} has no finite value in {len(values)} training rows",
-                remedy="repair the source of the column, or take it out of the task's inputs",
-            )
-        median[column] = float(np.nanmedian(values))
-        filled = np.where(np.isnan(values), median[column], values)
-        mean[column], scale[column] = float(filled.mean()), float(filled.std())
-        if scale[column] <= 1e-9 * max(1.0, abs(mean[column])):  # a constant leaves only rounding errors
-            scale[column] = 1.0
-        edges[column] = quantile_edges((values[~np.isnan(values)] - mean[column]) / scale[column])
-    vocabulary = {c: sorted(map(str, frame[c].dropna().unique())) for c in inputs.categorical}
-    return InputStatistics(
-        median=median, mean=mean, scale=scale, edges=edges, vocabulary=vocabulary, num_labels=num_labels
-    )
-
-
-def quantile_edges(values: np.ndarray) -> list[float]:
-    """Bounds of bins with about as many training values each, fewer for small tables; none for a constant."""
-    num_bins = min(MAX_BINS, max(4, len(values) // ROWS_PER_BIN))
-    edges = np.quantile(values.clip(-CLIP, CLIP), np.linspace(0, 1, num_bins + 1))
-    # Narrower bins (in standard deviations) are beyond what float32 and the training rows can tell apart.
-    return edges[np.append(True, np.diff(edges) > 1e-4)].tolist()
 
 
 class Collator:
@@ -104,8 +34,7 @@ class Collator:
         self.image_size = image_size
         self.statistics = statistics
         self.tokenizer = tokenizer
-        assert tokenizer.truncation is not None  # see fit_tokenizer
-        self.max_characters = CHARACTERS_PER_TOKEN * tokenizer.truncation["max_length"]
+        self.max_characters = longest_text(tokenizer)
         self.known: dict[str, np.ndarray] = {}
         """Token ids of texts that come again and again (`remember`); serving remembers none."""
 
@@ -175,14 +104,13 @@ class Collator:
     def _tokenised(self, texts: np.ndarray) -> list[np.ndarray]:
         """The token ids of each text, without padding."""
         fresh = [text for text in texts if text not in self.known]
-        encodings = self.tokenizer.encode_batch_fast(fresh)
-        made = {t: np.array(e.ids, np.int64)[: sum(e.attention_mask)] for t, e in zip(fresh, encodings, strict=True)}
+        made = dict(zip(fresh, token_ids(fresh, self.tokenizer), strict=True))
         return [made[text] if text in made else self.known[text] for text in texts]
 
     def _texts(self, frame: pd.DataFrame) -> dict[str, torch.Tensor]:
         """Each distinct text once, be it a first or a second one, and where the rows' texts are."""
         index, unique = pd.factorize(self._all_texts(frame))
-        tokens, mask = padded(self._tokenised(unique), self.tokenizer)
+        tokens, mask = padded(self._tokenised(unique), padding_id(self.tokenizer))
         rows = torch.from_numpy(index.astype(np.int64)).split(len(frame))
         return {
             "tokens_UT": tokens,
@@ -261,31 +189,3 @@ def history_features(count: np.ndarray, decayed: np.ndarray, gap: np.ndarray) ->
         np.exp(-due),
     )
     return np.stack(features, 1).astype(np.float32)
-
-
-def clean_texts(column: pd.Series, max_characters: int) -> np.ndarray:
-    """Texts that any tokenizer takes: a missing one is empty, only the first ``max_characters`` are kept.
-
-    The cut bounds the time that a text of a million characters costs. Half of a surrogate pair, which JSON can carry
-    but UTF-8 cannot, becomes a question mark.
-    """
-    return np.array(
-        [text[:max_characters].encode(errors="replace").decode() for text in column.fillna("").astype(str)], object
-    )
-
-
-def padded(ids: Sequence[np.ndarray], tokenizer: Tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and mask of several texts, shape (texts, T)."""
-    lengths = np.array([len(text) for text in ids])
-    mask = np.arange(max(lengths)) < lengths[:, None]
-    tokens = np.full(mask.shape, tokenizer.padding["pad_id"] if tokenizer.padding else 0, np.int64)
-    tokens[mask] = np.concatenate(ids)
-    return torch.from_numpy(tokens), torch.from_numpy(mask.astype(np.int64))
-
-
-def fit_tokenizer(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
-    """A tokenizer of its own for this length, so that every room encodes a text alike."""
-    own = Tokenizer.from_str(tokenizer.to_str())
-    own.enable_truncation(max_length=max_tokens)
-    own.enable_padding(pad_id=own.token_to_id("[PAD]") or 0)
-    return own

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from polymart.model.inputs import CHARACTERS_PER_TOKEN, clean_texts
+from polymart.model.texts import clean_texts, longest_text, padded, padding_id, token_ids
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Items:
     ids_I: np.ndarray
     text_index_I: np.ndarray
     """Which of the V unique texts belongs to each item."""
-    tokens_V: Sequence[list[int]]
+    tokens_V: Sequence[np.ndarray]
     pad: int
     """The tokenizer's padding id."""
 
@@ -36,12 +35,9 @@ class Items:
             table: the item table.
             tokenizer: with truncation and padding, as `fit_tokenizer` makes it.
         """
-        assert tokenizer.truncation is not None and tokenizer.padding is not None  # noqa: PT018 - one fact
-        longest = CHARACTERS_PER_TOKEN * tokenizer.truncation["max_length"]
-        index_I, unique = pd.factorize(clean_texts(table["text"], longest))
-        encodings = tokenizer.encode_batch_fast(list(unique))
-        tokens_V = [e.ids[: sum(e.attention_mask)] for e in encodings]
-        return cls(table["item_id"].to_numpy(), index_I.astype(np.int64), tokens_V, tokenizer.padding["pad_id"])
+        index_I, unique = pd.factorize(clean_texts(table["text"], longest_text(tokenizer)))
+        tokens_V = token_ids(unique, tokenizer)
+        return cls(table["item_id"].to_numpy(), index_I.astype(np.int64), tokens_V, padding_id(tokenizer))
 
     def __len__(self) -> int:
         return len(self.ids_I)
@@ -52,7 +48,4 @@ class Items:
 
     def padded(self, texts: np.ndarray) -> tuple[Tensor, Tensor]:
         """Token ids and mask of the given unique texts, shape (texts, T)."""
-        chosen = [torch.tensor(self.tokens_V[text]) for text in texts]
-        tokens = torch.nn.utils.rnn.pad_sequence(chosen, batch_first=True, padding_value=self.pad)
-        lengths = torch.tensor([len(ids) for ids in chosen])
-        return tokens, (torch.arange(tokens.shape[1]) < lengths[:, None]).long()
+        return padded([self.tokens_V[text] for text in texts], self.pad)

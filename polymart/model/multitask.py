@@ -11,8 +11,8 @@ from polymart.model.batch import Batch
 from polymart.model.encoder import TextEncoder
 from polymart.model.heads import TaskHead
 from polymart.model.image import ImageTower
-from polymart.model.inputs import InputStatistics
 from polymart.model.retrieval import RetrievalHead
+from polymart.model.statistics import InputStatistics
 from polymart.tasks import kind_of
 
 Head = TaskHead | RetrievalHead

@@ -15,9 +15,10 @@ import torch
 
 from polymart.errors import ServingError
 from polymart.model.batch import Batch
-from polymart.model.inputs import Collator, fit_tokenizer
+from polymart.model.inputs import Collator
 from polymart.model.item_index import ItemIndex
 from polymart.model.items import Items
+from polymart.model.texts import fit_tokenizer
 from polymart.tasks import kind_of
 from polymart.tasks.retrieval import ranked_answers
 from polymart.training.checkpoint import Checkpoint, load_checkpoint

@@ -15,7 +15,8 @@ from torch.nn import functional
 from polymart.config import Inputs
 from polymart.model.batch import Batch
 from polymart.model.history import CONTEXT_WIDTH
-from polymart.model.inputs import NUM_HISTORY_FEATURES, InputStatistics
+from polymart.model.inputs import NUM_HISTORY_FEATURES
+from polymart.model.statistics import InputStatistics
 from polymart.model.tower import TOWER_WIDTH, FeatureTower
 
 SCALE = 20.0

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from polymart.config import Inputs
 from polymart.model.batch import Batch
-from polymart.model.inputs import InputStatistics
+from polymart.model.statistics import InputStatistics
 
 TOWER_WIDTH = 64
 EMBEDDING_WIDTH = 8

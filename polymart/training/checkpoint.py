@@ -27,8 +27,9 @@ from polymart.data.tables import write_table
 from polymart.errors import CheckpointError
 from polymart.files import atomic_folder, digest_file, digest_text, read_json, write_json
 from polymart.model.encoder import TextEncoder
-from polymart.model.inputs import InputStatistics, fit_tokenizer
 from polymart.model.multitask import MultiTaskModel
+from polymart.model.statistics import InputStatistics
+from polymart.model.texts import fit_tokenizer
 from polymart.tasks import TargetStatistics
 
 MANIFEST = "manifest.json"

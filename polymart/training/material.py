@@ -16,9 +16,11 @@ from polymart.data.items import read_items
 from polymart.errors import TrainingError
 from polymart.model.encoder import TextEncoder
 from polymart.model.image import ImageTower
-from polymart.model.inputs import Collator, fit_statistics, fit_tokenizer
+from polymart.model.inputs import Collator
 from polymart.model.items import Items
 from polymart.model.multitask import MultiTaskModel
+from polymart.model.statistics import fit_statistics
+from polymart.model.texts import fit_tokenizer
 from polymart.training.checkpoint import TaskState
 from polymart.training.data import TaskData
 

@@ -8,14 +8,9 @@ from hypothesis import strategies as st
 
 from polymart.config import Inputs
 from polymart.errors import TableError
-from polymart.model.inputs import (
-    NUM_HISTORY_FEATURES,
-    Collator,
-    fit_statistics,
-    fit_tokenizer,
-    history_features,
-    signed_log,
-)
+from polymart.model.inputs import NUM_HISTORY_FEATURES, Collator, history_features
+from polymart.model.statistics import fit_statistics, signed_log
+from polymart.model.texts import fit_tokenizer
 
 TOKENIZER = fit_tokenizer(tiny_tokenizer(), 8)
 finite = st.floats(-1e12, 1e12)

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from polymart.config import Inputs
 from polymart.model.heads import TaskHead
-from polymart.model.inputs import Collator, fit_statistics, fit_tokenizer
+from polymart.model.inputs import Collator
+from polymart.model.statistics import fit_statistics
+from polymart.model.texts import fit_tokenizer
 
 TOKENIZER = fit_tokenizer(tiny_tokenizer(), 8)
 

@@ -15,8 +15,10 @@ from PIL import Image
 from polymart.config import Inputs
 from polymart.model.encoder import TextEncoder
 from polymart.model.heads import PairMatcher
-from polymart.model.inputs import CHARACTERS_PER_TOKEN, Collator, clean_texts, fit_statistics, fit_tokenizer
+from polymart.model.inputs import Collator
 from polymart.model.multitask import MultiTaskModel
+from polymart.model.statistics import fit_statistics
+from polymart.model.texts import CHARACTERS_PER_TOKEN, clean_texts, fit_tokenizer
 
 TOKENIZER = fit_tokenizer(tiny_tokenizer(), 8)
 PAIR = Inputs(text="query", text_pair="product")

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polymart.config import Inputs
-from polymart.model.inputs import MAX_BINS, Collator, InputStatistics, fit_statistics, fit_tokenizer, quantile_edges
+from polymart.model.inputs import Collator
+from polymart.model.statistics import MAX_BINS, InputStatistics, fit_statistics, quantile_edges
+from polymart.model.texts import fit_tokenizer
 from polymart.model.tower import FeatureTower, QuantileEncoding
 
 TOKENIZER = fit_tokenizer(tiny_tokenizer(), 8)

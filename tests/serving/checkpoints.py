@@ -13,8 +13,9 @@ from transformers import BertConfig, BertModel
 
 from polymart.config import Suite, load_suite
 from polymart.model.encoder import TextEncoder
-from polymart.model.inputs import fit_statistics, fit_tokenizer
 from polymart.model.multitask import MultiTaskModel
+from polymart.model.statistics import fit_statistics
+from polymart.model.texts import fit_tokenizer
 from polymart.training.checkpoint import Checkpoint, TaskState, save_checkpoint
 
 SUITE = load_suite(Path(__file__).parents[2] / "suites" / "quick.yaml")

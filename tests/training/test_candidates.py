@@ -15,9 +15,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from polymart.config import Task
 from polymart.model.batch import Batch
 from polymart.model.encoder import TextEncoder
-from polymart.model.inputs import Collator, fit_statistics, fit_tokenizer
+from polymart.model.inputs import Collator
 from polymart.model.items import Items
 from polymart.model.multitask import MultiTaskModel
+from polymart.model.statistics import fit_statistics
+from polymart.model.texts import fit_tokenizer
 from polymart.tasks import kind_of
 from polymart.training.candidates import Candidates
 

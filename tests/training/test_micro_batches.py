@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polymart.config import Task
-from polymart.model.inputs import Collator, fit_statistics, fit_tokenizer
+from polymart.model.inputs import Collator
+from polymart.model.statistics import fit_statistics
+from polymart.model.texts import fit_tokenizer
 from polymart.training.data import BUCKET, MicroBatches, TaskData
 
 TOKENIZER = fit_tokenizer(tiny_tokenizer(), 64)
