@@ -15,7 +15,7 @@ from pathlib import Path
 
 from polymart.config import Frozen, Origin, Settings
 from polymart.data.catalogue import Archive, archive_of, catalogue
-from polymart.data.download import download
+from polymart.data.download import download, has_client
 from polymart.data.extra import EXTRAS, find_extra, how_to_get
 from polymart.data.unpack import unpack
 from polymart.errors import ArchiveError, StorageError
@@ -29,7 +29,7 @@ from polymart.files import (
     storage_errors,
 )
 
-__all__ = ["ArchiveStatus", "catalogue", "data_version", "fetch", "is_present", "locate", "status"]
+__all__ = ["ArchiveStatus", "catalogue", "data_version", "fetch", "is_present", "is_within_reach", "locate", "status"]
 
 MARKER = ".complete.json"
 
@@ -84,6 +84,16 @@ def is_present(key: str, settings: Settings) -> bool:
     return _is_whole(archive, _folder(archive, settings))
 
 
+def is_within_reach(key: str, settings: Settings) -> bool:
+    """Whether an archive is present, or can be fetched here: it asks for no terms and this machine has its client.
+
+    Raises:
+        ArchiveError: unknown key.
+    """
+    archive = archive_of(key)
+    return is_present(key, settings) or (not archive.requires_opt_in and has_client(archive))
+
+
 def locate(key: str, settings: Settings) -> Path:
     """The folder of an archive that was fetched before.
 
@@ -110,17 +120,12 @@ def status(settings: Settings) -> list[ArchiveStatus]:
 def data_version(keys: list[str], settings: Settings) -> str:
     """``sha256:<hex>`` that changes when any data behind ``keys`` or any present extra dataset changes.
 
-    An archive whose terms nobody accepted is not read, and counts from the moment that it is present.
+    An archive out of reach is not read, and counts from the moment that it is present.
 
     Raises:
         ArchiveError: unknown key.
     """
-    archives = [archive_of(key) for key in keys]
-    version = {
-        archive.key: archive.sha256
-        for archive in archives
-        if not archive.requires_opt_in or is_present(archive.key, settings)
-    }
+    version = {key: archive_of(key).sha256 for key in keys if is_within_reach(key, settings)}
     for name in EXTRAS:
         if (folder := find_extra(name, settings)) is not None:
             version[f"extra/{name}"] = digest_tree(folder)

@@ -36,6 +36,11 @@ def download(archive: Archive, into: Path) -> Path:
     return file
 
 
+def has_client(archive: Archive) -> bool:
+    """Whether this machine has the client that downloads ``archive``; pip comes with Python."""
+    return archive.client == "pip" or shutil.which("apt-get") is not None
+
+
 def _pip_command(archive: Archive, into: Path) -> list[str]:
     """Command line of pip, given the pinned hash in a requirements file.
 
@@ -53,7 +58,7 @@ def _pip_command(archive: Archive, into: Path) -> list[str]:
 
 
 def _apt_command(archive: Archive) -> list[str]:
-    if not shutil.which("apt-get"):
+    if not has_client(archive):
         raise ArchiveError(
             f"archive {archive.key!r} is the Debian package {archive.requirement}, but this machine has no apt-get",
             remedy="fetch it on a Debian or Ubuntu machine and copy the folder, or use a suite without it",
@@ -66,9 +71,12 @@ def _failure(archive: Archive, stderr: str) -> ArchiveError:
     if got := re.search(r"Got\s+([0-9a-f]{64})", stderr):
         return _mismatch(archive, got.group(1))
     tail = "\n".join(f"  {line}" for line in stderr.strip().splitlines()[-6:]) or "  (it printed no reason)"
+    check = "the network and the package index"
+    if archive.client == "apt":
+        check += " (apt-get update; Debian 12 holds this version, docs/data.md)"
     return ArchiveError(
         f"archive {archive.key!r} cannot be downloaded; {archive.client} download {archive.requirement} said:\n{tail}",
-        remedy="check the network and the package index, then run the same command again",
+        remedy=f"check {check}, then run the same command again",
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from polymart.config import Settings, Suite
-from polymart.data.archives import data_version, fetch, is_present
+from polymart.data.archives import data_version, fetch, is_within_reach
 from polymart.data.catalogue import archive_of
 from polymart.data.extra import find_extra
 from polymart.data.needs import needs_of
@@ -48,8 +48,8 @@ def prepare_suite_tables(suite: Suite, settings: Settings, out: Path) -> dict[st
 
 
 def _present(key: str, settings: Settings) -> Path | None:
-    """The folder of an archive, fetched unless its terms must be accepted first."""
-    if archive_of(key).requires_opt_in and not is_present(key, settings):
+    """The folder of an archive, fetched where it is within reach."""
+    if not is_within_reach(key, settings):
         return None
     return fetch(key, settings, progress=lambda line: print(line, flush=True))
 

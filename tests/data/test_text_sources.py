@@ -188,6 +188,15 @@ def test_terms_that_nobody_accepted_skip_their_task(tmp_path):
     assert list(tmp_path.iterdir()) == [], "nothing was downloaded"
 
 
+def test_without_debians_client_its_tasks_are_left_out(tmp_path, monkeypatch):
+    suite = load_suite("suites/quick.yaml")
+    task = suite.task("intent").model_copy(update={"source": "review_quality"})
+    alone = suite.model_copy(update={"tasks": [task]})
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(TableError, match=r"no data of suite[\s\S]*polymart data fetch finefoods"):
+        prepare_suite_tables(alone, Settings(data_dir=tmp_path, extra_data=None), tmp_path / "tables")
+
+
 def test_the_published_comments(tmp_path):
     folder = find_extra("goemotions", Settings())
     if folder is None:
