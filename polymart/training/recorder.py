@@ -51,8 +51,9 @@ class Recorder:
         data: Mapping[str, TaskData],
         device: torch.device,
         report: Callable[[int, dict[str, float]], None],
+        processes: int = 1,
     ) -> None:
-        self.log, self.data, self.device, self.report = log, data, device, report
+        self.log, self.data, self.device, self.report, self.processes = log, data, device, report, processes
         self.pending: tuple[Plan, Readback] | None = None
         self.restart_clock()
 
@@ -88,8 +89,8 @@ class Recorder:
         for curve, values in numbers.items():
             self.log.add(curve, plan.step, values)
         for draw in plan.draws:
-            self.examples[draw.task] += len(draw.rows)
-            self.tokens[draw.task] += draw.tokens
+            # This process counts the tokens of its own rows only.
+            self._count(draw.task, len(draw.rows), draw.tokens * self.processes)
             self.log.micro_batches[draw.task] = self.log.micro_batches.get(draw.task, 0) + 1
         self.report(plan.step, losses)
 
@@ -109,14 +110,17 @@ class Recorder:
                 remedy="lower training.learning_rate, or limit each task with training.balancing.trunk_clip",
             )
 
-    def speed(self, step: int, processes: int) -> None:
+    def _count(self, task: str, examples: int, tokens: int) -> None:
+        self.examples[task] += examples
+        self.tokens[task] += tokens
+        self.log.examples += examples
+        self.log.tokens += tokens
+
+    def speed(self, step: int) -> None:
         """Log the speed since the clock was started."""
         seconds = max(time.monotonic() - self.since, 1e-9)
-        self.log.add("examples_per_s", step, {name: count / seconds for name, count in self.examples.items()})
-        # This process counts the tokens of its own rows only.
-        self.log.add("tokens_per_s", step, {name: n * processes / seconds for name, n in self.tokens.items()})
-        self.log.examples += self.examples.total()
-        self.log.tokens += self.tokens.total() * processes
+        for curve, counts in (("examples_per_s", self.examples), ("tokens_per_s", self.tokens)):
+            self.log.add(curve, step, {name: count / seconds for name, count in counts.items()})
 
     def restart_clock(self) -> None:
         """Measure the speed from now on."""

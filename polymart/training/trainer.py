@@ -61,7 +61,7 @@ class Trainer:
         self.schedule = Schedule(train, sampler, settings.micro_batches, suite.seed, world)
         self.log = TrainingLog(precision=str(self.gradients.dtype or torch.float32).removeprefix("torch."))
         self.report = report
-        self.recorder = Recorder(self.log, train, device, self._report)
+        self.recorder = Recorder(self.log, train, device, self._report, world.size)
         self.step, self.counters = 0, dict.fromkeys(train, 0)
         self.best, self.best_tensors, self.stale = math.inf, copy_of(trained_tensors(model)), 0
 
@@ -125,7 +125,7 @@ class Trainer:
 
     def _validate(self) -> None:
         self.recorder.read()
-        self.recorder.speed(self.step, self.world.size)
+        self.recorder.speed(self.step)
         losses, metrics = validate(self.model, self.val, self.device, self.gradients.dtype, self.world)
         for name, loss in losses.items():
             if not math.isfinite(loss):
@@ -186,7 +186,7 @@ class Trainer:
             state["progress"][name] for name in ("step", "counters", "best", "stale")
         )
         self.log = TrainingLog(**state["log"])
-        self.recorder = Recorder(self.log, self.train, self.device, self._report)
+        self.recorder = Recorder(self.log, self.train, self.device, self._report, self.world.size)
 
     def _random(self) -> torch.Tensor:
         """State of the generator that dropout draws from."""

@@ -125,6 +125,7 @@ def test_a_stopped_training_goes_on_exactly(shop, tmp_path, method):
     _, resumed = train(shop, tmp_path / "cut", suite=suite)
     assert (resumed.loss, resumed.validation) == (whole.loss, whole.validation)
     assert resumed.curves["weight"] == whole.curves["weight"]
+    assert (resumed.examples, resumed.tokens) == (whole.examples, whole.tokens)
     weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in ("whole", "cut")]
     assert weights[0] == weights[1]
 
