@@ -1,4 +1,8 @@
-"""Which task helps which: the tool that splits a group of tasks when one suffers (Fifty et al. 2021, 2109.04617)."""
+"""Which task helps which (Fifty et al. 2021, 2109.04617).
+
+For a task that still falls below its single-task model after weights, share and clipping were turned: leave it in the
+same suite as the tasks that help it, and give those that hurt it another one. docs/training.md shows how to call it.
+"""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from polymart.model.items import Items
 from polymart.model.multitask import MultiTaskModel
 from polymart.model.statistics import fit_statistics
 from polymart.model.texts import fit_tokenizer
+from polymart.tasks import kind_of
 from polymart.training.checkpoint import TaskState
 from polymart.training.data import TaskData
 
@@ -69,6 +70,7 @@ def load_material(examples: Path, encoder: Path, suite: Suite) -> Material:
     Raises:
         TrainingError: no task has data, or a task has no training or validation rows or a single label.
         LabelError: a label stands outside its label map.
+        SuiteError: a ranking task's clusters part the rows of a query.
     """
     index = read_examples_index(examples)
     tasks = [task for task in suite.tasks if task.name in index.tasks]
@@ -108,6 +110,8 @@ def _load_task(
             f"task {task.name!r} has the label map {labels}: there is nothing to tell apart",
             remedy="bring rows with at least two labels, or take the task out of the suite",
         )
+    # What the metric cannot take is refused now, not after the training.
+    kind_of(task.kind).metric_label(frame, task, labels)
     catalogue = None if items is None else Items.of(items, tokenizer)
     num_labels = len(catalogue or labels or ()) if task.inputs.label_history or catalogue else 0
     statistics = fit_statistics(parts["train"], task.inputs, num_labels)

@@ -1,9 +1,13 @@
 """Clipping, conflict and affinity: what is done with the gradients of single tasks."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
+from fixtures.tiny_encoder import write_tiny_encoder
+from fixtures.tiny_suite import tiny_suite, write_tiny_examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,3 +81,13 @@ def test_affinity_of_opposed_tasks_is_negative_and_of_strangers_zero():
     found = affinities([theta, other], lambda name: losses[name](), list(losses), 0.05)
     assert found["up"]["up"] > 0 > found["up"]["down"]
     assert found["up"]["apart"] == found["apart"]["up"] == 0.0
+
+
+def test_the_example_of_the_page_on_training_prints_every_pair(tmp_path, capsys):
+    page = (Path(__file__).parents[2] / "docs/training.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    suite, examples = tiny_suite(), write_tiny_examples(tmp_path / "examples")
+    exec(example, {"suite": suite, "examples": examples, "encoder": write_tiny_encoder(tmp_path / "encoder")})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [task.name for task in suite.tasks]
+    assert all(task.name in line for line in lines for task in suite.tasks)

@@ -10,6 +10,7 @@ from fixtures.tiny_encoder import write_tiny_encoder
 from polymart.config import Suite
 from polymart.data.example_checks import check_examples
 from polymart.data.example_index import ExamplesIndex, TaskExamples
+from polymart.errors import SuiteError
 from polymart.evaluation.checks import check_suite
 from polymart.evaluation.evaluate import evaluate_suite
 from polymart.files import digest_file, write_json
@@ -142,6 +143,17 @@ def test_each_kind_has_its_classical_baseline(trained):
 def test_the_ranking_is_judged_by_whole_queries(trained):
     assert trained[1]["relevance"].num_clusters == 15
     assert trained[1]["relevance"].num_examples == 60
+
+
+def test_clusters_that_part_a_query_are_refused_before_the_first_step(tmp_path):
+    task = SUITE.task("relevance").model_copy(update={"cluster": "example_id"})
+    suite = SUITE.model_copy(update={"tasks": [task]})
+    examples, encoder = (
+        write_examples(tmp_path / "e", suite, example_tables()),
+        write_tiny_encoder(tmp_path / "encoder"),
+    )
+    with pytest.raises(SuiteError, match="60 queries lie in several clusters 'example_id'"):
+        train_suite(examples, encoder, suite, tmp_path / "out", pytest.fail)
 
 
 def test_what_the_labels_taught_is_in_the_checkpoint(trained):
