@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from polymart.data.tables import LabelInfo, Rules, Wanted, source_file, write_frame
-from polymart.data.texts import drop_known
+from polymart.data.texts import drop_known, one_line
 from polymart.errors import TableError
 
 TABLE = "labels/emotion"
@@ -53,7 +53,7 @@ def _read(folder: Path, name: str, num_labels: int) -> pd.DataFrame:
             remedy="give the files of GoEmotions as published",
         ) from error
     _check_positions(frame, path, num_labels)
-    frame["text"] = frame.text.str.split().str.join(" ")
+    frame["text"] = one_line(frame.text)
     return frame.assign(split=SPLITS[name])[["example_id", "text", "label", "split"]]
 
 

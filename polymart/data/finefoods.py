@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from polymart.data.tables import LabelInfo, Rules, Wanted, source_file, unit_hash, write_frame
-from polymart.data.texts import VAL_SHARE, drop_known, drop_repeated
+from polymart.data.texts import VAL_SHARE, drop_known, drop_repeated, one_line
 from polymart.errors import TableError
 
 TABLE = "labels/review_quality"
@@ -59,7 +59,7 @@ def _reviews(folder: Path, name: str) -> pd.DataFrame:
         {
             "example_id": [f"{DATASETS[name]}-{number:04d}" for number in range(len(raw))],
             "product": raw["product"].astype(str),
-            "text": raw["review"].astype(str).str.replace("<br />", " ").str.split().str.join(" "),
+            "text": one_line(raw["review"].astype(str).str.replace("<br />", " ")),
             "label": raw["score"].astype(str),
             "split": DATASETS[name],
         }

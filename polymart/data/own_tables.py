@@ -14,6 +14,7 @@ from polymart.data.own_files import FILE_SPLIT, ROW, read_files, require
 from polymart.data.own_labels import read_labels
 from polymart.data.splits import SPLITS, assign_split
 from polymart.data.tables import Rules, unit_hash, write_frame
+from polymart.data.texts import one_line
 from polymart.errors import TableError
 from polymart.files import digest_file
 
@@ -78,7 +79,7 @@ def _typed(raw: pd.DataFrame, task: Task, names: list[str]) -> pd.DataFrame:
     extra = [name for name in ("example_id", "event_timestamp", "label_end", "split", FILE_SPLIT) if name in raw]
     frame = raw[list(dict.fromkeys([*extra, *names]))].copy()
     for name in {task.inputs.text, task.inputs.text_pair} - {None}:
-        frame[name] = frame[name].astype("string").str.split().str.join(" ").astype(object)
+        frame[name] = one_line(frame[name].astype("string")).astype(object)
     for name in {"example_id", task.cluster, task.group, *task.inputs.categorical} - {None}:
         frame[name] = frame[name].astype("string").astype(object)
     for name in [*task.inputs.numeric, *([task.inputs.baseline] if task.inputs.baseline else [])]:

@@ -72,7 +72,7 @@ def _read_lines(path: Path) -> pd.DataFrame:
             f"source amazon_graded: {path} breaks the form 'id<TAB>valence<TAB>text': {error}",
             remedy="fetch the archive again",
         ) from error
-    frame["text"] = frame.text.str.split().str.join(" ")
+    frame["text"] = one_line(frame.text)
     return frame
 
 
@@ -110,9 +110,14 @@ def _read_csv(folder: Path, name: str) -> pd.DataFrame:
             remedy="give the two files of BANKING77 as published",
         ) from error
     frame = frame.rename(columns={"category": "label"})
-    frame["text"] = frame.text.str.split().str.join(" ")
+    frame["text"] = one_line(frame.text)
     frame.insert(0, "example_id", [f"{name}-{number:05d}" for number in range(len(frame))])
     return frame.assign(split=name)
+
+
+def one_line(texts: pd.Series) -> pd.Series:
+    """Texts with one space for each run of white space."""
+    return texts.str.split().str.join(" ")
 
 
 def drop_repeated(frame: pd.DataFrame, table: str, rules: Rules) -> pd.DataFrame:
