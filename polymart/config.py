@@ -193,6 +193,13 @@ class Task(Frozen):
     limits: Limits = Limits()
 
     @model_validator(mode="after")
+    def _label_is_no_input(self) -> Task:
+        singles = (self.inputs.text, self.inputs.text_pair, self.inputs.image, self.inputs.baseline)
+        if self.label in (*singles, *self.inputs.numeric, *self.inputs.categorical):
+            raise ValueError(f"the label {self.label!r} cannot be an input of its own task: it is what must be told")
+        return self
+
+    @model_validator(mode="after")
     def _table_has_labels(self) -> Task:
         if self.table and (self.kind == "retrieval" or self.inputs.label_history):
             raise ValueError("a table of your own brings no item table and no label history: leave them out")

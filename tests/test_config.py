@@ -67,6 +67,7 @@ def with_task(**changes: object) -> dict:
             "found inf",
         ),
         (with_task(inputs={}), "tasks.0.inputs", "at least one input", ""),
+        (with_task(inputs={"numeric": ["age", "label"]}), "tasks.0", "cannot be an input of its own task", ""),
         ({"name": "tiny"}, "tasks", "required", ""),
         (
             with_task(split={"val_from": "2017-03-01", "test_from": "2017-02-01"}),
