@@ -2,11 +2,11 @@ import contextlib
 import errno
 import json
 import os
-import resource
 import tempfile
 from pathlib import Path
 
 import pytest
+from fixtures.interruption import largest_file
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,17 +28,6 @@ MEANING = {
     errno.EDQUOT: "quota",
     errno.EACCES: "permission",
 }
-
-
-@contextlib.contextmanager
-def largest_file(size: int):
-    """No file may grow beyond ``size`` bytes: a real refusal by the operating system."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def refuse(monkeypatch, module, name: str, code: int, nth: int = 1) -> None:

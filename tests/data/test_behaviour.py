@@ -5,14 +5,13 @@ import pandas as pd
 import pytest
 from fixtures import random_log
 from fixtures.shop import make_shop
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polymart.data import assortment, behaviour, history, repurchase, shop
 from polymart.data.tables import Rules, connect
 
-# Every example builds tables in DuckDB: to shrink a failing one would take minutes.
-FUZZ = settings(max_examples=8, phases=[Phase.explicit, Phase.generate])
+FUZZ = settings(random_log.UNSHRUNK, max_examples=8)
 DAY = pd.Timedelta(days=1)
 
 

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 from fixtures import random_log
 from fixtures.shop import make_shop
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polymart.data import demand, features, history, shop
 from polymart.data.tables import Rules, connect
 
-FUZZ = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(random_log.UNSHRUNK, max_examples=15)
 
 
 @pytest.fixture(scope="module")

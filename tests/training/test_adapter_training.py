@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from fixtures.tiny_encoder import write_tiny_encoder
-from fixtures.tiny_suite import tiny_suite, tiny_tables, write_tiny_examples
+from fixtures.interruption import Stop, stop_at
+from fixtures.tiny_suite import tiny_suite, tiny_tables
 from safetensors.torch import load_file
 
 from polymart.config import Adapter
@@ -12,14 +12,6 @@ from polymart.model.predictor import Predictor
 from polymart.training import loop
 from polymart.training.checkpoint import load_checkpoint
 from polymart.training.loop import train_suite
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shop")
-    write_tiny_encoder(folder / "encoder")
-    write_tiny_examples(folder / "examples")
-    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -32,18 +24,6 @@ def suite_of(method: str, **training):
     suite = tiny_suite("mood", "units", max_steps=24, evaluate_every=8, checkpoint_every=4, micro_batches=2, **training)
     encoder = suite.encoder.model_copy(update={"adapter": Adapter(method=method, rank=4)})
     return suite.model_copy(update={"encoder": encoder})
-
-
-class Stop(Exception):
-    pass
-
-
-def stop_at(step: int):
-    def report(now: int, *_):
-        if now == step:
-            raise Stop
-
-    return report
 
 
 @pytest.mark.parametrize("method", ["lora", "adalora", "prefix"])

@@ -1,10 +1,9 @@
-import contextlib
 import json
-import resource
 
 import numpy as np
 import pytest
 import torch
+from fixtures.interruption import largest_file
 from fixtures.tiny_suite import tiny_checkpoint, tiny_suite, tiny_tables
 
 from polymart.errors import CheckpointError, StorageError
@@ -108,16 +107,6 @@ def test_a_new_checkpoint_replaces_the_old_one_whole(folder):
     save_checkpoint(tiny_checkpoint(tiny_suite("mood")), folder)
     assert {p.name for p in folder.iterdir()} == FILES
     assert [task.name for task in load_checkpoint(folder).suite.tasks] == ["mood"]
-
-
-@contextlib.contextmanager
-def largest_file(size: int):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("size", [20_000, 1_000])

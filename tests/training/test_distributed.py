@@ -27,14 +27,6 @@ from polymart.training.world import joined
 FORK = multiprocessing.get_context("fork")
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shop")
-    write_tiny_encoder(folder / "encoder")
-    write_tiny_examples(folder / "examples")
-    return folder
-
-
 @pytest.fixture(autouse=True)
 def without_randomness(monkeypatch):
     """Dropout differs between processes, so without it."""

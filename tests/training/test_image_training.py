@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fixtures.example_tables import write_example_tables
 from fixtures.image_backbone import write_backbone_archive
 from fixtures.tiny_encoder import write_tiny_encoder
 from PIL import Image
 
 from polymart.config import Settings, Suite
-from polymart.data.example_index import ExamplesIndex, TaskExamples
 from polymart.errors import TableError
-from polymart.files import write_json
 from polymart.model.predictor import Predictor
 from polymart.training.loop import train_suite
 
@@ -56,26 +55,7 @@ def _write_examples(folder, rows=96):
             "split": np.array(["train", "val", "test"])[np.arange(rows) % 3],
         }
     )
-    frame.to_parquet(folder / "shade.parquet")
-    counts = {split: rows // 3 for split in ("train", "val", "test")}
-    entry = TaskExamples(
-        kind="multiclass",
-        source="shade",
-        columns={},
-        rows=counts,
-        clusters=counts,
-        available=counts,
-        purged=0,
-        labels=list(COLOURS),
-        data_origin="synthetic",
-        licence="none",
-        note="made by the tests",
-        digest="",
-    )
-    write_json(
-        folder / "examples.json",
-        ExamplesIndex(tasks={"shade": entry}, skipped={}, digest="").model_dump(mode="json"),
-    )
+    write_example_tables(folder, SUITE.tasks, {"shade": frame}, {"shade": list(COLOURS)})
     return frame
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from fixtures.tiny_encoder import write_tiny_encoder
-from fixtures.tiny_suite import tiny_suite, write_tiny_examples
+from fixtures.interruption import Stop, stop_at
+from fixtures.tiny_suite import tiny_suite
 
 from polymart.training import loop
 from polymart.training.loop import train_suite
@@ -20,13 +20,10 @@ DROPOUT = {"hidden_dropout_prob": 0.1}
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shop")
-    write_tiny_encoder(folder / "encoder")
-    config = json.loads((folder / "encoder" / "config.json").read_text())
-    (folder / "encoder" / "config.json").write_text(json.dumps(config | DROPOUT))  # random numbers must go on too
-    write_tiny_examples(folder / "examples")
-    return folder
+def shop(shop):
+    config = json.loads((shop / "encoder" / "config.json").read_text())
+    (shop / "encoder" / "config.json").write_text(json.dumps(config | DROPOUT))  # random numbers must go on too
+    return shop
 
 
 @pytest.fixture(autouse=True)
@@ -87,18 +84,6 @@ def test_a_killed_training_ends_with_the_same_bits(shop, tmp_path, method):
     weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in ("whole", "cut")]
     assert weights[0] == weights[1]
     assert not (tmp_path / "cut" / "state").exists(), "deleted when the checkpoint is written"
-
-
-class Stop(Exception):
-    pass
-
-
-def stop_at(step: int):
-    def report(now: int, *_):
-        if now == step:
-            raise Stop
-
-    return report
 
 
 @pytest.fixture

@@ -5,15 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.example_tables import write_example_tables
 from fixtures.tiny_encoder import write_tiny_encoder
 
 from polymart.config import Suite
 from polymart.data.example_checks import check_examples
-from polymart.data.example_index import ExamplesIndex, TaskExamples
 from polymart.errors import SuiteError
 from polymart.evaluation.checks import check_suite
 from polymart.evaluation.evaluate import evaluate_suite
-from polymart.files import digest_file, write_json
 from polymart.model.predictor import Predictor
 from polymart.training.loop import train_suite
 
@@ -92,29 +91,10 @@ def example_tables(rows: int = 240) -> dict[str, pd.DataFrame]:
 
 
 def write_examples(folder: Path, suite: Suite, tables: dict[str, pd.DataFrame]) -> Path:
-    folder.mkdir()
-    index = {}
+    labels = {"emotion": MOODS}
     for task in suite.tasks:
-        labels = MOODS if task.kind in ("tagging", "multiclass") else None
-        check_examples(tables[task.name], task, labels)
-        path = folder / f"{task.name}.parquet"
-        tables[task.name].to_parquet(path)
-        index[task.name] = TaskExamples(
-            kind=task.kind,
-            source=task.source,
-            columns={},
-            rows={},
-            clusters={},
-            available={},
-            purged=0,
-            labels=labels,
-            data_origin="synthetic",
-            licence="none",
-            note="made by the tests",
-            digest=digest_file(path),
-        )
-    write_json(folder / "examples.json", ExamplesIndex(tasks=index, skipped={}, digest="").model_dump(mode="json"))
-    return folder
+        check_examples(tables[task.name], task, labels.get(task.name))
+    return write_example_tables(folder, suite.tasks, tables, labels)
 
 
 @pytest.fixture(scope="module")
