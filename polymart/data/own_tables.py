@@ -128,6 +128,11 @@ def _complete(frame: pd.DataFrame, task: Task, rules: Rules) -> pd.DataFrame:
     for name in (task.inputs.text, task.inputs.text_pair):
         kept = kept[kept[name].ne("")] if name else kept
     rules.add(f"labels/{task.source}", f"{', '.join(needed)}: never missing", len(frame), len(kept))
+    if kept.empty:
+        raise TableError(
+            f"task {task.name!r}: each of the {len(frame)} rows lacks one of {', '.join(needed)}",
+            remedy="look at these columns of the file, or name others in the suite",
+        )
     return kept.copy()
 
 

@@ -198,6 +198,7 @@ def test_an_absent_file_skips_its_task_with_one_line(data, tmp_path):
         ("remark,customer,weight,carrier,was late\nhi,1,2,van,\n", "no training row has a label"),
         ("remark,customer,weight,carrier,was late\nhi,1,heavy,van,Y\n", "'heavy' in row 1"),
         ("remark,customer,weight,carrier,was late\nhi,1,2,van,maybe\n", "what the label 'maybe' means"),
+        ("remark,customer,weight,carrier,was late\nhi,,2,van,Y\n", "each of the 1 rows lacks one of remark, customer"),
         ("remark,customer,weight,remark,was late\nhi,1,2,ho,Y\n", "has several columns called remark"),
     ],
 )
