@@ -70,13 +70,14 @@ def _check_inputs(frame: pd.DataFrame, task: Task) -> None:
                 f"task {task.name!r}: input column {name!r} is missing in all {len(train)} training rows",
                 remedy="look at the feature table that offers it, or leave the column out of the suite",
             )
-    missing = frame[task.group].isna() if task.group else pd.Series(False, frame.index)
-    if missing.any():
-        raise TableError(
-            f"task {task.name!r}: the group {task.group!r} is missing in {int(missing.sum())} rows, "
-            f"e.g. {_ids(frame, missing)}",
-            remedy="give each row the query that it belongs to",
-        )
+    for role, column in (("group", task.group), ("cluster", task.cluster)):
+        missing = frame[column].isna() if column else pd.Series(False, frame.index)
+        if missing.any():
+            raise TableError(
+                f"task {task.name!r}: the {role} {column!r} is missing in {int(missing.sum())} rows, "
+                f"e.g. {_ids(frame, missing)}",
+                remedy=f"give each row the {role} that it belongs to",
+            )
     for name in task.inputs.numeric:
         infinite = np.isinf(pd.to_numeric(frame[name], errors="coerce"))
         if infinite.any():

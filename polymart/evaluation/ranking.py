@@ -87,11 +87,11 @@ def bm25(task: Task, train: pd.DataFrame, test: pd.DataFrame, labels: Sequence[s
     """
     query_index, queries = pd.factorize(_texts(test, task.inputs.text))
     product_index, products = pd.factorize(_texts(test, task.inputs.text_pair))
-    index, product_words, scores = bm25s.BM25(), _words(products), np.zeros((len(test), 1), np.float32)
+    index, product_words, scores = bm25s.BM25(), words_of(products), np.zeros((len(test), 1), np.float32)
     if not any(product_words):
         return scores
     index.index(product_words, show_progress=False)
-    for number, words in enumerate(_words(queries)):
+    for number, words in enumerate(words_of(queries)):
         rows = query_index == number
         known = [word for word in words if word in index.vocab_dict]
         if known:
@@ -103,5 +103,6 @@ def _texts(frame: pd.DataFrame, column: str | None) -> pd.Series:
     return frame[column].fillna("").astype(str)
 
 
-def _words(texts: Iterable[str]) -> list[list[str]]:
+def words_of(texts: Iterable[str]) -> list[list[str]]:
+    """The words of each text that BM25 counts: of two letters at least, without the commonest English ones."""
     return bm25s.tokenize(list(texts), stopwords="en", return_ids=False, show_progress=False)

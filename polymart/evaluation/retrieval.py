@@ -14,6 +14,7 @@ import pandas as pd
 from polymart.config import Task
 from polymart.errors import SuiteError
 from polymart.evaluation.metric import Additive, Metric, ratio
+from polymart.evaluation.ranking import words_of
 from polymart.tasks import kind_of
 
 TOP = 100
@@ -100,11 +101,12 @@ def personal_frequency(task: Task, train: pd.DataFrame, test: pd.DataFrame, item
 
 def bm25(task: Task, train: pd.DataFrame, test: pd.DataFrame, items: pd.DataFrame) -> np.ndarray:
     """Items whose text matches the query's words (Robertson's BM25, as Lucene counts it)."""
-    index = bm25s.BM25()
-    index.index(bm25s.tokenize(items["text"].tolist(), stopwords="en", show_progress=False), show_progress=False)
-    queries = test[task.inputs.text].fillna("").astype(str).tolist()
-    words = bm25s.tokenize(queries, stopwords="en", return_ids=False, show_progress=False)
-    return np.asarray(index.retrieve(words, k=min(TOP, len(items)), return_as="documents", show_progress=False))
+    index, item_words, k = bm25s.BM25(), words_of(items["text"]), min(TOP, len(items))
+    if not any(item_words):
+        return np.tile(np.arange(k), (len(test), 1))
+    index.index(item_words, show_progress=False)
+    words = words_of(test[task.inputs.text].fillna("").astype(str))
+    return np.asarray(index.retrieve(words, k=k, return_as="documents", show_progress=False))
 
 
 def _by_popularity(task: Task, train: pd.DataFrame, num_items: int) -> np.ndarray:

@@ -90,3 +90,9 @@ def test_an_empty_split_is_named(split):
     frame = table(GOOD["binary"])
     with pytest.raises(TableError, match=f"has no {split} examples"):
         check_examples(frame[frame.split != split], task_of("binary"), None)
+
+
+def test_every_row_needs_a_cluster():
+    task = task_of("regression").model_copy(update={"cluster": "household"})
+    with pytest.raises(TableError, match=r"the cluster 'household' is missing in 1 rows, e\.g\. z"):
+        check_examples(table(GOOD["regression"], household=["a", "a", "b", None]), task, None)

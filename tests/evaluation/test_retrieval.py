@@ -116,6 +116,11 @@ def test_bm25_finds_the_text_with_the_rare_words_and_survives_queries_without_an
     assert found.shape == (6, 4)
 
 
+def test_bm25_survives_a_catalogue_without_a_word_that_counts():
+    items, test = pd.DataFrame({"item_id": list("ab"), "text": ["the", "a"]}), pd.DataFrame({"text": ["milk", None]})
+    assert bm25(TASK, test, test, items).tolist() == [[0, 1], [0, 1]]
+
+
 def test_an_unknown_floor_is_answered_with_the_known_ones():
     with pytest.raises(SuiteError, match=r"(?s)'majority' is unknown for kind 'retrieval'.*popularity"):
         retrieval_floor("majority")
