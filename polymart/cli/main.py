@@ -99,7 +99,9 @@ def _refuse(message: str, remedy: str, debug: bool) -> None:
 
 
 def _say_interrupted() -> None:
-    sys.stderr.write("\ninterrupted: finished steps and the state of a training are kept, the same command goes on from there\n")
+    sys.stderr.write(
+        "\ninterrupted: finished steps and the state of a training are kept, the same command goes on from there\n"
+    )
 
 
 if __name__ == "__main__":
