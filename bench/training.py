@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true")
     small = parser.parse_args().small
-    suite = mixture(steps=8 if small else 400, limit=400 if small else 0)
+    suite = mixture(steps=8 if small else 100, limit=400 if small else 0)
     examples, encoder = examples_of(suite)
     present = suite.model_copy(
         update={"tasks": [t for t in suite.tasks if t.name in read_examples_index(examples).tasks]}
