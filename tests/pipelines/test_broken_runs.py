@@ -48,13 +48,13 @@ def run(arguments: list[str], settings: Settings, **more: str) -> tuple[int, str
 
 def test_a_malformed_suite_names_every_wrong_key(machine: Settings, tmp_path: Path) -> None:
     content = small_suite("small", margin=0).model_dump(mode="json")
-    content["tasks"][0] |= {"kind": "ranking", "colour": "red"}
+    content["tasks"][0] |= {"kind": "clustering", "colour": "red"}
     path = tmp_path / "wrong.yaml"
     path.write_text(yaml.safe_dump(content))
     status, output = run(["run", str(path)], machine)
     assert status == 2
     assert "tasks.0.kind" in output
-    assert "'ranking'" in output
+    assert "'clustering'" in output
     assert "tasks.0.colour" in output
     assert "remedy:" in output
 
