@@ -20,7 +20,19 @@ def examples_of(suite: Suite) -> tuple[Path, Path]:
     """
     check_suite(suite)
     settings = Settings()
-    parts = {"name", "source", "limits", "split", "inputs"}
+    parts = {
+        "name",
+        "source",
+        "limits",
+        "split",
+        "inputs",
+        "label",
+        "cluster",
+        "group",
+        "items",
+        "feature_service",
+        "table",
+    }
     data = [task.model_dump(mode="json", include=parts) for task in suite.tasks]
     key = digest_text(f"{data} {suite.seed} {suite_data_version(suite, settings)}").removeprefix("sha256:")[:12]
     folder = settings.work_dir / "bench" / f"{suite.name}-{key}"

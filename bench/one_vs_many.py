@@ -27,9 +27,9 @@ from polymart.config import Settings, Suite, load_suite
 from polymart.data.example_index import read_examples_index
 from polymart.evaluation.evaluate import score_test_rows
 from polymart.evaluation.paired import MIN_SEEDS, PairedComparison, compare_arms
-from polymart.files import atomic_folder, digest_text, read_json, write_json
+from polymart.files import atomic_folder, read_json, write_json
 from polymart.model.predictor import Predictor
-from polymart.training.loop import train_suite
+from polymart.training.loop import train_suite, training_key
 
 CLAIM = Path(__file__).parents[1] / "suites" / "claim.yaml"
 RESULTS = Path(__file__).parent / "results" / "one_vs_many.json"
@@ -77,7 +77,7 @@ def single(suite: Suite, task: str, rows: int) -> Suite:
 def run(arm: Suite, name: str, seed: int, examples: Path, encoder: Path) -> dict[str, Any]:
     """Train and score one arm with one seed, unless that was done before."""
     arm = arm.model_copy(update={"seed": seed})
-    key = digest_text(f"{arm.digest} {read_examples_index(examples).digest}").removeprefix("sha256:")[:12]
+    key = training_key(examples, arm).removeprefix("sha256:")[:12]
     folder = Settings().work_dir / "bench" / "one_vs_many" / f"{name}-{seed}-{key}"
     if not (folder / "run.json").is_file():
         with atomic_folder(folder) as temporary:

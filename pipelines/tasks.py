@@ -9,7 +9,7 @@ from kfp import dsl, kubernetes
 
 GIT_SECRET = "polymart-deploy-git"  # noqa: S105 - the name of a Kubernetes secret, not a secret
 MLFLOW_SECRET = "polymart-mlflow"  # noqa: S105
-WORK_CLAIM, WORK_MOUNT, SETTINGS = "polymart-work", "/work", "polymart-settings"
+WORK_CLAIM, WORK_MOUNT, SETTINGS = "polymart-work", "/polymart", "polymart-settings"
 """The claim of the work folder and the config map that tells of it; see k8s/training."""
 
 

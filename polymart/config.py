@@ -290,7 +290,7 @@ class Training(Frozen):
     gradient_checkpointing: bool = False
     """Recompute the encoder's activations in the backward pass: less memory, about a third more time."""
     compile: bool = False
-    """Compile the encoder with torch.compile; docs/benchmarks.md tells where that pays."""
+    """Compile the encoder with torch.compile: the first step takes up to minutes; measure before you keep it."""
     checkpoint_every: int = Field(0, ge=0)
     """Steps between saved states from which an interrupted training resumes; 0 takes ``evaluate_every``."""
     distributed: Distributed = Distributed()

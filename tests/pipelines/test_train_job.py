@@ -35,11 +35,11 @@ def example() -> dict:
         namespace="kubeflow",
         image="registry.example/polymart@sha256:" + "0" * 64,
         claim="polymart-work",
-        mount="/work",
+        mount="/polymart",
         resources={"limits": dict(LIMITS), "requests": dict(LIMITS)},
-        environment={"POLYMART_WORK_DIR": "/work"},
+        environment={"POLYMART_WORK_DIR": "/polymart"},
     )
-    suite, folder = SUITE.model_copy(update={"name": "shop"}), Path("/work/training/shop-0123456789ab-job")
+    suite, folder = SUITE.model_copy(update={"name": "shop"}), Path("/polymart/training/shop-0123456789ab-job")
     return train_job("polymart-shop-0123456789ab", folder, suite, place)
 
 
