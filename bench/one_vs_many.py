@@ -1,7 +1,8 @@
 """One shared model against one model per task: compute, and non-inferiority of every task.
 
 Both arms use the same encoder, data, optimiser settings and seeds. A single-task model trains on its task alone, for
-at most ``EPOCHS`` epochs of it, and stops early by itself; the shared model is scored at one step for all tasks.
+at most ``EPOCHS`` epochs of it, and stops early by itself; its step takes one micro-batch, about what the task has in
+a step of the shared model, which is scored at one step for all tasks.
 Compute is processor time of training, so that a busy machine does not change the ratio.
 
 Six seeds make the claim (three runs can never be significant); each finished run is kept under ``<work>/bench``, and
@@ -64,9 +65,10 @@ def main() -> None:
 def single(suite: Suite, task: str, rows: int) -> Suite:
     """The suite of one task: the same recipe, its own number of steps and its own early stopping."""
     chosen = suite.task(task)
-    epoch = rows / (chosen.micro_batch * suite.training.micro_batches)
+    epoch = rows / chosen.micro_batch
     training = suite.training.model_copy(
         update={
+            "micro_batches": 1,
             "max_steps": max(1, math.ceil(EPOCHS * epoch)),
             "evaluate_every": max(1, math.ceil(epoch / VALIDATIONS_PER_EPOCH)),
         }
