@@ -1,0 +1,40 @@
+"""Where things lie on this machine; read from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from platformdirs import user_cache_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where things lie on this machine. Each field is read from ``POLYMART_<FIELD>``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="POLYMART_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
+
+    data_dir: Path = Field(default_factory=lambda: user_cache_path("polymart"))
+    """Downloaded archives and the parquet tables converted from them."""
+    extra_data: Path | None = None
+    """A folder with datasets of your own (``banking77/``, ``goemotions/``); used where present."""
+    work_dir: Path = Path("work")
+    """Runs, the MLflow database, the feature store, the deployment repository."""
+    mlflow_uri: str = ""
+    """MLflow tracking URI; empty means SQLite in the work folder."""
+    deploy_repo: str = ""
+    """Deployment git repository (path or URL); empty means a bare repository in the work folder."""
+    kfp_host: str = ""
+    """Kubeflow Pipelines API endpoint for `polymart submit`."""
+    kfp_token_file: Path | None = None
+    """File that holds the bearer token for ``kfp_host``; secrets are given by reference only."""
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_uri or f"sqlite:///{(self.work_dir / 'mlflow.db').resolve()}"
+
+    @property
+    def deployment_repository(self) -> str:
+        return self.deploy_repo or str((self.work_dir / "deployment.git").resolve())
