@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 from polymart.config import Adapter
 from polymart.errors import CheckpointError, TrainingError
 from polymart.model.adapters import TrunkAdapter, make_adapter
+from polymart.model.attention import ATTENTION
 
 NO_ADAPTER = Adapter()
 
@@ -58,7 +59,7 @@ class TextEncoder(nn.Module):
                 local_files_only=True,
                 use_safetensors=True,
                 add_pooling_layer=False,
-                attn_implementation="sdpa",
+                attn_implementation=ATTENTION,
                 # Dropout inside attention would rule out the fused kernel; dropout on hidden states stays.
                 attention_probs_dropout_prob=0.0,
             )
@@ -74,7 +75,7 @@ class TextEncoder(nn.Module):
     ) -> TextEncoder:
         """An encoder of the right shape whose weights a checkpoint will fill."""
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        model = AutoModel.from_config(config, add_pooling_layer=False, attn_implementation="sdpa")
+        model = AutoModel.from_config(config, add_pooling_layer=False, attn_implementation=ATTENTION)
         return cls(model, trainable_layers, adapter, max_steps)
 
     def freeze_below(self, trainable_layers: int) -> None:
