@@ -45,7 +45,8 @@ def train_suite(
         out: checkpoint folder, replaced whole.
         report: progress callback.
         state: folder in which the training keeps the state that it goes on from after an interruption, bit for bit;
-            the state of another suite, other examples or other code is not used. Deleted when all is done.
+            the state of another suite, other examples, other code, another device or number of processes is not used.
+            Deleted when all is done.
         world: this process's place among those that train together (`polymart.training.distributed`).
 
     Returns:
@@ -67,7 +68,8 @@ def train_suite(
         torch.manual_seed(suite.seed + world.rank)  # dropout differs between processes
     trainer = Trainer(model, material.train, material.val, material.suite, world, device, report)
     with _told_how_to_resume(state if world.leads else None):
-        log = trainer.fit() if state is None else _fit_from(trainer, state, training_key(examples, suite))
+        key = f"{training_key(examples, suite)} {device.type} {world.size}"  # its random states fit no other
+        log = trainer.fit() if state is None else _fit_from(trainer, state, key)
     if not world.leads:
         return "", log
     load_trained(trained, trainer.best_tensors)

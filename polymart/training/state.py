@@ -58,7 +58,7 @@ def load_state(folder: Path, key: str) -> tuple[dict[str, Any] | None, str]:
         if manifest is None:
             continue
         if manifest["key"] != key:
-            return None, f"the state in {folder} is of another suite, data or code: training starts anew"
+            return None, f"the state in {folder} is of another suite, data, code or device: training starts anew"
         rest = json.loads((path / REST).read_text())
         return _join(rest, load_file(path / TENSORS)), f"training goes on after step {int(path.name[5:])}"
     return None, f"no state in {folder} is whole: training starts anew" if found else ""

@@ -144,12 +144,22 @@ def test_the_state_of_another_suite_or_code_is_not_used(shop, interrupted, capsy
     other = suite_of("dwa").model_copy(update={"seed": 5})
     with pytest.raises(Stop):
         train(shop, interrupted, lambda step, *_: steps.append(step) or stop_at(1)(step), other)
-    assert "is of another suite, data or code: training starts anew" in capsys.readouterr().out
+    assert "is of another suite, data, code or device: training starts anew" in capsys.readouterr().out
     assert steps == [1]
     monkeypatch.setattr(loop, "code_version", lambda: "sha256:other")
     with pytest.raises(Stop):
         train(shop, interrupted, stop_at(1))
     assert "training starts anew" in capsys.readouterr().out
+
+
+def test_a_state_saved_on_a_gpu_is_not_used_on_a_processor(shop, interrupted, capsys):
+    (found,) = (interrupted / "state").iterdir()
+    key = json.loads((found / "manifest.json").read_text())["key"]
+    state, _ = load_state(interrupted / "state", key)
+    save_state(interrupted / "state", 8, key.replace(" cpu ", " cuda "), state)
+    with pytest.raises(Stop):
+        train(shop, interrupted, stop_at(1))
+    assert "or device: training starts anew" in capsys.readouterr().out
 
 
 def test_a_torn_state_is_never_read(shop, interrupted, capsys):
