@@ -41,8 +41,8 @@ class Collator:
     def remember(self, frame: pd.DataFrame) -> None:
         """Tokenise the texts of ``frame`` once for all batches to come."""
         if self.inputs.text and not frame.empty:
-            texts = pd.unique(self._all_texts(frame))
-            self.known |= dict(zip(texts, self._tokenised(texts), strict=True))
+            texts = pd.unique(self.all_texts(frame))
+            self.known |= dict(zip(texts, self.tokenised(texts), strict=True))
 
     def columns(self) -> list[str]:
         """Every column that a row must have."""
@@ -84,8 +84,8 @@ class Collator:
         self._require_columns(frame)
         if not self.inputs.text or frame.empty:
             return np.zeros(len(frame), np.int64)
-        index, unique = pd.factorize(self._all_texts(frame))
-        known = np.array([len(ids) for ids in self._tokenised(unique)], np.int64)
+        index, unique = pd.factorize(self.all_texts(frame))
+        known = np.array([len(ids) for ids in self.tokenised(unique)], np.int64)
         return known[index].reshape(-1, len(frame)).max(0)
 
     def _require_columns(self, frame: pd.DataFrame) -> None:
@@ -96,12 +96,12 @@ class Collator:
                 remedy="retrieve the task's feature service, or correct its inputs in the suite",
             )
 
-    def _all_texts(self, frame: pd.DataFrame) -> np.ndarray:
+    def all_texts(self, frame: pd.DataFrame) -> np.ndarray:
         """The first texts of all rows, then their second texts where the task has them."""
         columns = [column for column in (self.inputs.text, self.inputs.text_pair) if column]
         return np.concatenate([clean_texts(frame[column], self.max_characters) for column in columns])
 
-    def _tokenised(self, texts: np.ndarray) -> list[np.ndarray]:
+    def tokenised(self, texts: np.ndarray) -> list[np.ndarray]:
         """The token ids of each text, without padding."""
         fresh = [text for text in texts if text not in self.known]
         made = dict(zip(fresh, token_ids(fresh, self.tokenizer), strict=True))
@@ -109,8 +109,8 @@ class Collator:
 
     def _texts(self, frame: pd.DataFrame) -> dict[str, torch.Tensor]:
         """Each distinct text once, be it a first or a second one, and where the rows' texts are."""
-        index, unique = pd.factorize(self._all_texts(frame))
-        tokens, mask = padded(self._tokenised(unique), padding_id(self.tokenizer))
+        index, unique = pd.factorize(self.all_texts(frame))
+        tokens, mask = padded(self.tokenised(unique), padding_id(self.tokenizer))
         rows = torch.from_numpy(index.astype(np.int64)).split(len(frame))
         return {
             "tokens_UT": tokens,
