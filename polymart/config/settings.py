@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     """Deployment git repository (path or URL); empty means a bare repository in the work folder."""
     kfp_host: str = ""
     """Kubeflow Pipelines API endpoint for `polymart submit`."""
+    code_commit: str = ""
+    """Git commit that an image was built from; empty asks git in the checkout."""
     kfp_token_file: Path | None = None
     """File that holds the bearer token for ``kfp_host``; secrets are given by reference only."""
 

@@ -1,6 +1,6 @@
 """A release: the digests of everything that one deployment runs, written once and checked whenever it is read.
 
-The digest covers every field but ``created_at`` and ``locations``, so equal inputs give equal names.
+The digest covers every field but ``created_at``, ``code_commit`` and ``locations``, so equal inputs give equal names.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from polymart.files import canonical_json, digest_text, write_json
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 ImageReference = Annotated[str, Field(pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$")]
 Line = Annotated[str, Field(pattern=r"^[^\r\n]*$", max_length=500)]
+OUTSIDE = {"release", "created_at", "code_commit", "locations"}
+"""Fields that the digest leaves out."""
 Workload = Literal["polymart-serving", "polymart-jobs"]
 
 
@@ -52,6 +54,8 @@ class ReleaseManifest(_Frozen):
     """Version of the tables that the model learned from."""
     code_version: Line
     """Commit, or digest of the source, that trained the model."""
+    code_commit: Line = ""
+    """Git commit of that code; outside the digest, since one source stands in many commits."""
     checkpoint_digest: Digest
     bento_tag: Line
     """``name:version`` of the bento."""
@@ -74,8 +78,8 @@ class ReleaseManifest(_Frozen):
 
     @property
     def digest(self) -> str:
-        """``sha256:<hex>`` over every field but time, locations and the name, which is made from it."""
-        return digest_text(canonical_json(self.model_dump(mode="json", exclude={"created_at", "locations", "release"})))
+        """``sha256:<hex>`` over every field but time, commit, locations and the name, which is made from it."""
+        return digest_text(canonical_json(self.model_dump(mode="json", exclude=OUTSIDE)))
 
     @model_validator(mode="after")
     def _gate_holds(self) -> ReleaseManifest:
@@ -111,6 +115,7 @@ def build_manifest(
     bento_digest: str,
     verdict: Verdict,
     created_at: datetime,
+    code_commit: str = "",
     override: str = "",
     model_version: str = "",
     images: Mapping[str, str] | None = None,
@@ -136,6 +141,7 @@ def build_manifest(
         "suite_digest": suite.digest,
         "data_version": data_version,
         "code_version": code_version,
+        "code_commit": code_commit,
         "checkpoint_digest": checkpoint_digest,
         "bento_tag": bento_tag,
         "bento_digest": bento_digest,

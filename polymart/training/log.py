@@ -38,6 +38,10 @@ class TrainingLog:
     """Micro-batches of each task."""
     seconds: float = 0.0
     """Time of training and validation, that of an interrupted run's saved part included."""
+    cpu_seconds: float = 0.0
+    """Processor time of the same, summed over threads and processes."""
+    gpu_seconds: float = 0.0
+    """Time for which GPUs were held, summed over them; 0 where none was."""
     examples_per_s: float = 0.0
     precision: str = "float32"
     peak_memory_gb: float = 0.0

@@ -74,7 +74,8 @@ class Trainer:
         Raises:
             TrainingError: a loss or the gradient is no number.
         """
-        started, settings = time.monotonic() - self.log.seconds, self.settings
+        started, worked = time.monotonic() - self.log.seconds, time.process_time() - self.log.cpu_seconds
+        settings = self.settings
         last = self.step if self.log.stopped_early else settings.max_steps
         self.recorder.restart_clock()
         ahead = self.schedule.plans(self.step, self.counters, last)
@@ -87,14 +88,19 @@ class Trainer:
                     self._validate()
                 if save is not None and plan.step % (settings.checkpoint_every or settings.evaluate_every) == 0:
                     self.recorder.read()
-                    self.log.seconds = time.monotonic() - started
+                    self.log.seconds, self.log.cpu_seconds = time.monotonic() - started, time.process_time() - worked
                     save(self)
                 if self.log.stopped_early:
                     break
-        self.log.seconds = time.monotonic() - started
+        self.log.seconds, self.log.cpu_seconds = time.monotonic() - started, self._total(time.process_time() - worked)
+        self.log.gpu_seconds = self.log.seconds * self.world.size if self.device.type == "cuda" else 0.0
         self.log.examples_per_s = self.log.examples / self.log.seconds
         self.log.peak_memory_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         return self.log
+
+    def _total(self, number: float) -> float:
+        """Its sum over all processes."""
+        return float(self.world.total(torch.tensor(number, dtype=torch.float64, device=self.device)))
 
     def _step(self, plan: Plan) -> None:
         outcome = self.gradients(plan, self.train, diagnose=plan.step % self.settings.evaluate_every == 0)

@@ -33,8 +33,11 @@ def test_round_trip_keeps_everything(make_parts, make_verdict, data, code, tag, 
 
 
 @given(first=moment, second=moment)
-def test_time_and_place_are_outside_the_digest(make_parts, first, second):
-    releases = {build_manifest(**make_parts(created_at=at, locations={"x": f"{at}"})).digest for at in (first, second)}
+def test_time_place_and_commit_are_outside_the_digest(make_parts, first, second):
+    releases = {
+        build_manifest(**make_parts(created_at=at, locations={"x": f"{at}"}, code_commit=f"{at}")).digest
+        for at in (first, second)
+    }
     assert len(releases) == 1
 
 

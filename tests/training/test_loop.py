@@ -66,6 +66,8 @@ def test_the_log_tells_what_happened(trained):
     assert {name for row in log.loss for name in row} == {"step", "next_item", "reply", "units", "mood"}
     assert log.best_step == min(log.validation, key=lambda row: row["mean"])["step"]
     assert log.seconds > 0
+    assert log.cpu_seconds > 0
+    assert log.gpu_seconds == 0
     assert log.examples_per_s > 0
     assert log.precision == "float32"
 
