@@ -26,8 +26,8 @@ from bench._examples import examples_of
 from bench.quality import shrunk
 from polymart.config import Settings, Suite, load_suite
 from polymart.data.example_index import read_examples_index
-from polymart.evaluation.evaluate import score_test_rows
 from polymart.evaluation.paired import MIN_SEEDS, PairedComparison, compare_arms
+from polymart.evaluation.scoring import score_test_rows
 from polymart.files import atomic_folder, read_json, write_json
 from polymart.model.predictor import Predictor
 from polymart.training.loop import train_suite, training_key

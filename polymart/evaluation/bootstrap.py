@@ -1,11 +1,11 @@
-"""Paired cluster bootstrap: whole households, series or reviews are resampled, identically in both arms.
+"""Paired cluster bootstrap: whole households, series or reviews are resampled, identically in every arm.
 
 Shape suffixes: R resamples, N examples, K clusters.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,14 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A metric of one arm, on the rows and in every resample."""
+
+    value: float
+    draws_R: np.ndarray
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Model against a reference on the same examples, oriented so that positive is better."""
 
@@ -35,6 +43,69 @@ class Comparison:
     lower_bound: float
     """One-sided lower bound of the oriented difference."""
     num_clusters: int
+    draws_R: np.ndarray = field(repr=False, compare=False)
+    """The oriented difference in every resample."""
+
+    def p_not_worse(self, margin: float) -> float:
+        """One-sided p value of the hypothesis that the model is not worse than the reference by more than ``margin``.
+
+        The share of resamples that agree with the hypothesis, the sample itself counted as one of them (Davison &
+        Hinkley 1997, section 4.2.3); 1 where the difference is no number.
+        """
+        defined = self.draws_R[~np.isnan(self.draws_R)]
+        return float((1 + (defined >= -margin).sum()) / (1 + len(defined)))
+
+
+class Bootstrap:
+    """Draws of whole clusters, shared by everything that is measured on the same rows."""
+
+    def __init__(self, cluster: pd.Series, *, resamples: int, confidence: float, seed: int) -> None:
+        """Draw.
+
+        Args:
+            cluster: cluster of each of the N examples.
+            resamples: R.
+            confidence: of the two-sided intervals; one-sided bounds use the same level.
+            seed: of the draws.
+        """
+        self.cluster_N, names = pd.factorize(cluster)
+        self.confidence = confidence
+        self.counts_RK = resample_counts(len(names), resamples, seed)
+
+    def measure(
+        self, metric: Metric, label: np.ndarray, scores: np.ndarray, rows: np.ndarray | None = None
+    ) -> Measured:
+        """A metric of one arm.
+
+        Args:
+            metric: the metric.
+            label: as `TaskKind.metric_label` gives it, first dimension N.
+            scores: as `TaskKind.metric_scores` gives them, shape (N, S).
+            rows: positions of the rows that count; all if None.
+        """
+        rows = np.arange(len(label)) if rows is None else rows
+        clusters, index = np.unique(self.cluster_N[rows], return_inverse=True)
+        draws_R = resampled(metric, label[rows], scores[rows], index, self.counts_RK[:, clusters])
+        return Measured(metric.value(label[rows], scores[rows]), draws_R)
+
+    def compare(self, metric: Metric, model: Measured, reference: Measured) -> Comparison:
+        """Both arms with intervals, and their paired difference (positive means the model is better)."""
+        sign = 1.0 if metric.greater_is_better else -1.0
+        draws_R = sign * (model.draws_R - reference.draws_R)
+        return Comparison(
+            self.interval(model),
+            self.interval(reference),
+            self.interval(Measured(sign * (model.value - reference.value), draws_R)),
+            float(np.nanquantile(draws_R, 1 - self.confidence)),
+            self.counts_RK.shape[1],
+            draws_R,
+        )
+
+    def interval(self, measured: Measured) -> Interval:
+        """The value with its percentile interval; a resample in which the metric is undefined says nothing."""
+        tail = (1 - self.confidence) / 2
+        low, high = np.nanquantile(measured.draws_R, [tail, 1 - tail])
+        return Interval(measured.value, float(low), float(high))
 
 
 def resample_counts(num_clusters: int, resamples: int, seed: int) -> np.ndarray:
@@ -49,6 +120,9 @@ def resampled(
     """The metric in each resample, shape (R,).
 
     Args:
+        metric: the metric.
+        label: as the metric takes it, first dimension N.
+        scores: as the metric takes them, shape (N, S).
         cluster: index 0..K-1 of each example's cluster, shape (N,).
         counts_RK: from `resample_counts`.
     """
@@ -73,27 +147,8 @@ def compare(
     confidence: float,
     seed: int,
 ) -> Comparison:
-    """Model and reference with intervals, and their paired difference (positive means the model is better).
-
-    Args:
-        label: as `TaskKind.encode_labels` gives it, first dimension N.
-        scores: the model's scores, shape (N, O).
-        reference: the reference's scores, shape (N, O).
-        cluster: cluster of each example.
-        resamples: R.
-        confidence: of the two-sided intervals; the one-sided bound uses the same level.
-        seed: of the resampling.
-    """
-    index, names = pd.factorize(cluster)
-    counts_RK = resample_counts(len(names), resamples, seed)
-    sign = 1.0 if metric.greater_is_better else -1.0
-    arms = [(metric.value(label, s), resampled(metric, label, s, index, counts_RK)) for s in (scores, reference)]
-    difference = (sign * (arms[0][0] - arms[1][0]), sign * (arms[0][1] - arms[1][1]))
-    tail = (1 - confidence) / 2
-
-    def interval(value: float, draws: np.ndarray) -> Interval:
-        low, high = np.nanquantile(draws, [tail, 1 - tail])
-        return Interval(float(value), float(low), float(high))
-
-    lower = float(np.nanquantile(difference[1], 1 - confidence))
-    return Comparison(interval(*arms[0]), interval(*arms[1]), interval(*difference), lower, len(names))
+    """Model against one reference; see `Bootstrap` for the arguments and for several references at once."""
+    bootstrap = Bootstrap(cluster, resamples=resamples, confidence=confidence, seed=seed)
+    return bootstrap.compare(
+        metric, bootstrap.measure(metric, label, scores), bootstrap.measure(metric, label, reference)
+    )
