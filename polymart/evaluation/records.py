@@ -58,6 +58,20 @@ class SliceEvaluation(Record):
     """One-sided bootstrap p that the group is not worse than the reference by more than the margin; before Holm."""
 
 
+class SliceGap(Record):
+    """How far the groups of a slice lie apart, of those with ``gates.min_examples`` examples."""
+
+    slice: str
+    best: str
+    """Group with the best value."""
+    worst: str
+    gap: Score
+    """Metric of the best minus that of the worst group, oriented so that it is at least 0."""
+    lower_bound: float
+    """One-sided lower bound of the gap; which groups are best and worst was chosen by looking, and this allows for
+    it."""
+
+
 class Bin(Record):
     """One bin of a reliability plot."""
 
@@ -114,6 +128,8 @@ class TaskEvaluation(Record):
     """None where nothing was released yet, or the champion has no such task."""
     single_task: Rival | None = None
     slices: list[SliceEvaluation] = []
+    gaps: list[SliceGap] = []
+    """One for each slice with two groups that are large enough."""
     calibration: Calibration | None = None
     """None where the kind predicts no probability."""
     leakage: list[LeakageFinding] = []
