@@ -101,6 +101,11 @@ class Bootstrap:
             draws_R,
         )
 
+    def bound(self, metric: Metric, measured: Measured) -> float:
+        """One-sided bound of the value, on the side where the metric is worse."""
+        level = 1 - self.confidence if metric.greater_is_better else self.confidence
+        return float(np.nanquantile(measured.draws_R, level))
+
     def interval(self, measured: Measured) -> Interval:
         """The value with its percentile interval; a resample in which the metric is undefined says nothing."""
         tail = (1 - self.confidence) / 2

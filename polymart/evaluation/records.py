@@ -114,6 +114,8 @@ class TaskEvaluation(Record):
     metric: str
     greater_is_better: bool
     score: Score
+    score_bound: float | None = None
+    """One-sided bound of the score, on the side where it is worse."""
     floor: str
     """Name of the floor."""
     floor_score: Score
