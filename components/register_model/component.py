@@ -11,6 +11,7 @@ def register_model(
     evaluation: dsl.Input[dsl.Artifact],
     verdict: dsl.Input[dsl.Artifact],
     log: dsl.Input[dsl.Artifact],
+    examples: dsl.Input[dsl.Dataset],
     suite: str,
     data_version: str,
     code_version: str,
@@ -24,6 +25,7 @@ def register_model(
         evaluation: JSON written by `evaluate_suite`.
         verdict: JSON written by `gate_suite`.
         log: JSON written by `train_suite`.
+        examples: folder written by `retrieve_features`; its digests become tags.
         suite: the suite as JSON.
         data_version: digest of the data.
         code_version: digest of the library's source.
@@ -31,7 +33,7 @@ def register_model(
         pipeline_run: id of the pipeline run, stored as a tag.
 
     Returns:
-        The model version, e.g. ``3``. It carries the alias ``challenger`` and, as the verdict passed, ``champion``.
+        The model version, e.g. ``polymart-quick/3``, with the alias ``challenger``.
 
     Raises:
         ReleaseError: the tracking server cannot be reached.
@@ -41,6 +43,7 @@ def register_model(
     from polymart.config import Settings, Suite
     from polymart.errors import shown_to_user
     from polymart.tracking import register_run
+    from polymart.version import code_commit
 
     with shown_to_user():
         return register_run(
@@ -50,5 +53,11 @@ def register_model(
             evaluation=Path(evaluation.path),
             verdict=Path(verdict.path),
             log=Path(log.path),
-            tags={"data_version": data_version, "code_version": code_version, "pipeline_run": pipeline_run},
+            examples=Path(examples.path),
+            tags={
+                "data_version": data_version,
+                "code_version": code_version,
+                "code_commit": code_commit(),
+                "pipeline_run": pipeline_run,
+            },
         )

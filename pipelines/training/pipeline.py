@@ -50,7 +50,8 @@ def training(
         repository: deployment git repository; empty means the pod's POLYMART_DEPLOY_REPO.
         environment: overlay that a passing release is promoted to.
     """
-    prepared = prepare_tables(suite=suite, data_version=data_version, code_version=code_version)
+    versions = {"suite": suite, "data_version": data_version, "code_version": code_version}
+    prepared = prepare_tables(**versions)
     configure(prepared, cpu="2", memory="8Gi", retries=2)
     tables = prepared.outputs["tables"]
     validated = configure(validate_tables(tables=tables, code_version=code_version))
@@ -72,9 +73,8 @@ def training(
             evaluation=evaluation,
             verdict=verdict,
             log=trained.outputs["log"],
-            suite=suite,
-            data_version=data_version,
-            code_version=code_version,
+            examples=examples,
+            **versions,
             tracking_uri=tracking_uri,
             pipeline_run=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
         )
@@ -99,9 +99,7 @@ def training(
             evaluation=evaluation,
             verdict=verdict,
             probe=probed.outputs["probe"],
-            suite=suite,
-            data_version=data_version,
-            code_version=code_version,
+            **versions,
             model_version=registered.output,
             repository=repository,
             environment=environment,
