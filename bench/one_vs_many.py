@@ -1,8 +1,8 @@
 """One shared model against one model per task: compute, and non-inferiority of every task.
 
 Both arms use the same encoder, data, optimiser settings and seeds. A single-task model trains on its task alone, for
-at most ``EPOCHS`` epochs of it, and stops early by itself; its step takes one micro-batch, about what the task has in
-a step of the shared model, which is scored at one step for all tasks.
+at most 8 epochs of it, and stops early by itself (`polymart.training.single`); its step takes one micro-batch, about
+what the task has in a step of the shared model, which is scored at one step for all tasks.
 Compute is processor time of training, so that a busy machine does not change the ratio.
 
 Six seeds make the claim (three runs can never be significant); each finished run is kept under ``<work>/bench``, and
@@ -12,7 +12,6 @@ the same command goes on with the next. The full form writes bench/results/one_v
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -31,12 +30,10 @@ from polymart.evaluation.scoring import score_test_rows
 from polymart.files import atomic_folder, read_json, write_json
 from polymart.model.predictor import Predictor
 from polymart.training.loop import train_suite, training_key
+from polymart.training.single import single_suite
 
 CLAIM = Path(__file__).parents[1] / "suites" / "claim.yaml"
 RESULTS = Path(__file__).parent / "results" / "one_vs_many.json"
-EPOCHS = 8
-"""Most passes of a single-task model over its training rows; early stopping ends nearly every run before."""
-VALIDATIONS_PER_EPOCH = 2
 
 
 def main() -> None:
@@ -54,26 +51,14 @@ def main() -> None:
     suite = suite.model_copy(update={"tasks": [task for task in suite.tasks if task.name in present]})
     runs = []
     for seed in seeds:
-        arms = {"shared": suite} | {t.name: single(suite, t.name, present[t.name].rows["train"]) for t in suite.tasks}
+        arms = {"shared": suite} | {
+            t.name: single_suite(suite, t.name, present[t.name].rows["train"]) for t in suite.tasks
+        }
         runs.append({name: run(arm, name, seed, examples, encoder) for name, arm in arms.items()})
         print(
             f"seed {seed}: shared {runs[-1]['shared']['cpu_s']:.0f} s, singles {_singles(runs[-1]):.0f} s", flush=True
         )
     report(suite, runs, examples, options.small)
-
-
-def single(suite: Suite, task: str, rows: int) -> Suite:
-    """The suite of one task: the same recipe, its own number of steps and its own early stopping."""
-    chosen = suite.task(task)
-    epoch = rows / chosen.micro_batch
-    training = suite.training.model_copy(
-        update={
-            "micro_batches": 1,
-            "max_steps": max(1, math.ceil(EPOCHS * epoch)),
-            "evaluate_every": max(1, math.ceil(epoch / VALIDATIONS_PER_EPOCH)),
-        }
-    )
-    return suite.model_copy(update={"tasks": [chosen], "training": training})
 
 
 def run(arm: Suite, name: str, seed: int, examples: Path, encoder: Path) -> dict[str, Any]:

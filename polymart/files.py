@@ -94,6 +94,25 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def link_tree(source: Path, target: Path) -> None:
+    """Put the files below ``source`` below ``target`` too: under a second name where one disk holds both, else copied.
+
+    For files that are only ever replaced, never changed in place: both names mean the same bytes.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+
+    with storage_errors(target):
+        for path in (path for path in source.rglob("*") if path.is_file()):
+            new = target / path.relative_to(source)
+            new.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(path, new)
+            except OSError:  # another disk, or one that knows no links
+                shutil.copyfile(path, new)
+
+
 def _move_or_restore(new: Path, path: Path, old: Path) -> None:
     """Move ``new`` to ``path``; where that fails, what lay there before comes back."""
     try:

@@ -18,6 +18,7 @@ from polymart.files import (
     digest_file,
     digest_text,
     digest_tree,
+    link_tree,
     read_json,
     write_json,
 )
@@ -130,6 +131,20 @@ def test_the_operating_system_refuses_a_long_file(tmp_path):
         write_json(path, {"text": "x" * 100_000})
     assert read_json(path) == {"old": 1}
     assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_tree_gets_a_second_name_or_a_copy(tmp_path, monkeypatch):
+    (tmp_path / "old" / "below").mkdir(parents=True)
+    (tmp_path / "old" / "below" / "one").write_text("1")
+    link_tree(tmp_path / "old", tmp_path / "linked")
+    assert (tmp_path / "linked" / "below" / "one").samefile(tmp_path / "old" / "below" / "one")
+    refuse(monkeypatch, os, "link", errno.EXDEV)
+    link_tree(tmp_path / "old", tmp_path / "copied")
+    assert (tmp_path / "copied" / "below" / "one").read_text() == "1"
+    assert not (tmp_path / "copied" / "below" / "one").samefile(tmp_path / "old" / "below" / "one")
+    refuse(monkeypatch, os, "link", errno.EXDEV)
+    with pytest.raises(StorageError, match="cannot write"), largest_file(0):
+        link_tree(tmp_path / "old", tmp_path / "full")
 
 
 def test_an_error_that_is_no_refusal_to_write_passes_through(tmp_path):

@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from polymart.config import Kind, Origin
+from polymart.config import Kind, Origin, Task
+from polymart.data.items import items_path
 from polymart.errors import TableError
-from polymart.files import read_json
+from polymart.files import canonical_json, digest_file, digest_text, read_json
 
 
 class TaskExamples(BaseModel):
@@ -68,3 +69,14 @@ def read_examples(examples: Path, task: str, columns: list[str] | None = None) -
     if not path.is_file():
         raise TableError(f"{examples} holds no example table of task {task!r}", remedy="run retrieve_features again")
     return pd.read_parquet(path, columns=columns)
+
+
+def task_digest(examples: Path, task: Task) -> str:
+    """``sha256:<hex>`` of one task's examples: rows, label map and items.
+
+    Raises:
+        StorageError: ``examples.json`` is absent or not JSON.
+    """
+    about = read_examples_index(examples).tasks[task.name]
+    items = digest_file(items_path(examples, task.items)) if task.items else ""
+    return digest_text(canonical_json([about.digest, about.labels, items]))

@@ -37,10 +37,13 @@ class Job(BaseModel):
     suite: Suite
     out: Path
     state: Path
+    step: str = "train_suite"
+    """The pipeline step that shows the progress."""
+    unit: str = "steps"
 
     def train(self, world: World = ALONE) -> tuple[str, TrainingLog]:
         """Take part, telling of the progress on the output."""
-        progress = Progress("train_suite", self.suite.training.max_steps, "steps")
+        progress = Progress(self.step, self.suite.training.max_steps, self.unit)
 
         def report(step: int, _: int, losses: dict[str, float]) -> None:
             progress(step, " ".join(f"{name} {loss:.2f}" for name, loss in losses.items()))
@@ -48,14 +51,26 @@ class Job(BaseModel):
         return train_suite(self.examples, self.encoder, self.suite, self.out, report, state=self.state, world=world)
 
 
-def train(examples: Path, encoder: Path, suite: Suite, out: Path, state: Path) -> tuple[str, TrainingLog]:
+def train(
+    examples: Path,
+    encoder: Path,
+    suite: Suite,
+    out: Path,
+    state: Path,
+    *,
+    step: str = "train_suite",
+    unit: str = "steps",
+) -> tuple[str, TrainingLog]:
     """Train ``suite`` in ``training.distributed.processes`` processes; arguments and result as of `train_suite`.
+
+    Args:
+        step: the pipeline step that shows the progress, in ``unit``.
 
     Raises:
         TrainingError: a process died; the same call goes on from the state.
         PolymartError: whatever the first process found wrong.
     """
-    job = Job(examples=examples, encoder=encoder, suite=suite, out=out, state=state)
+    job = Job(examples=examples, encoder=encoder, suite=suite, out=out, state=state, step=step, unit=unit)
     if suite.training.distributed.processes == 1:
         return job.train()
     _require_gpus(suite.training.distributed.processes)
