@@ -11,6 +11,7 @@ import pandas as pd
 from polymart.config import Suite, Task
 from polymart.evaluation.baselines import floor_of
 from polymart.evaluation.bootstrap import Bootstrap, Interval, Measured
+from polymart.evaluation.calibration import calibration_of
 from polymart.evaluation.classical import classical_scores
 from polymart.evaluation.metric import Metric
 from polymart.evaluation.metrics import METRICS_OF_KIND, metric_of
@@ -92,6 +93,7 @@ def evaluate_task(scored: ScoredTask, rivals: dict[str, tuple[str, Predictor]], 
         baseline=classical[0] if classical else None,
         baseline_score=score(bootstrap.interval(baseline)) if baseline else None,
         **compared,
+        calibration=calibration_of(task.kind, scored.label, scored.scores, scored.state.target.temperature, bootstrap),
         num_examples=len(scored.test),
         num_clusters=floor.num_clusters,
         data_origin=scored.state.data_origin,

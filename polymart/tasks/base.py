@@ -30,6 +30,8 @@ class TargetStatistics(BaseModel):
     """Mean training label (regression)."""
     scale: float = 1.0
     """Deviation of the training labels (regression), or the loss of their base rates (tagging)."""
+    temperature: float = 1.0
+    """What logits are divided by before they become probabilities, chosen on validation rows."""
     thresholds: list[float] | None = None
     """Score from which each label applies (tagging), chosen on validation rows."""
 

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from polymart.errors import LabelError
-from polymart.tasks.base import TaskKind
+from polymart.tasks.probability import Probabilistic
 
 
-class Binary(TaskKind):
+class Binary(Probabilistic):
     """Labels are 0 or 1; the score is the probability of 1."""
 
     name = "binary"
@@ -42,7 +42,7 @@ class Binary(TaskKind):
         return functional.binary_cross_entropy_with_logits(outputs_BO[:, 0], target, reduction="none") / math.log(2)
 
     def activate(self, outputs_BO: Tensor) -> Tensor:
-        return outputs_BO.sigmoid()
+        return (outputs_BO / self.temperature).sigmoid()
 
     def decode(self, scores_BO: np.ndarray, labels: Sequence[str] | None, top: int = 10) -> list[dict[str, Any]]:
         return [{"score": float(score)} for score in scores_BO[:, 0]]

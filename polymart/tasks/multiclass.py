@@ -11,10 +11,11 @@ import pandas as pd
 from torch import Tensor
 from torch.nn import functional
 
-from polymart.tasks.base import TaskKind, label_indices
+from polymart.tasks.base import label_indices
+from polymart.tasks.probability import Probabilistic
 
 
-class Multiclass(TaskKind):
+class Multiclass(Probabilistic):
     """Labels are strings of the label map; the scores are class probabilities."""
 
     name = "multiclass"
@@ -33,7 +34,7 @@ class Multiclass(TaskKind):
         return functional.cross_entropy(outputs_BO, target, reduction="none") / math.log(outputs_BO.shape[1])
 
     def activate(self, outputs_BO: Tensor) -> Tensor:
-        return outputs_BO.softmax(-1)
+        return (outputs_BO / self.temperature).softmax(-1)
 
     def decode(self, scores_BO: np.ndarray, labels: Sequence[str] | None, top: int = 10) -> list[dict[str, Any]]:
         names = list(labels or ())

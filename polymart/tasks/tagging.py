@@ -18,14 +18,16 @@ from torch.nn import functional
 
 from polymart.config import Task
 from polymart.tasks.base import TargetStatistics, TaskKind, label_matrix
+from polymart.tasks.probability import Probabilistic
 
 
-class Tagging(TaskKind):
+class Tagging(Probabilistic):
     """Labels are lists of positions in the label map, empty where none applies; the scores are probabilities."""
 
     name = "tagging"
 
-    def __init__(self, scale: float = 1.0, thresholds: Sequence[float] | None = None) -> None:
+    def __init__(self, scale: float = 1.0, thresholds: Sequence[float] | None = None, temperature: float = 1.0) -> None:
+        super().__init__(temperature)
         self.scale = scale
         self.thresholds = None if thresholds is None else np.asarray(thresholds)
 
@@ -36,7 +38,7 @@ class Tagging(TaskKind):
         return TargetStatistics(scale=max(float(entropy_L.mean()), 1e-3))
 
     def bind(self, task: Task, statistics: TargetStatistics) -> TaskKind:
-        return Tagging(statistics.scale, statistics.thresholds)
+        return Tagging(statistics.scale, statistics.thresholds, statistics.temperature)
 
     def num_outputs(self, labels: Sequence[str] | None) -> int:
         return len(labels or ())
@@ -53,7 +55,7 @@ class Tagging(TaskKind):
         return loss_BO.mean(1) / self.scale
 
     def activate(self, outputs_BO: Tensor) -> Tensor:
-        return outputs_BO.sigmoid()
+        return (outputs_BO / self.temperature).sigmoid()
 
     def metric_scores(self, scores_BS: np.ndarray) -> np.ndarray:
         """Scores moved so that every label applies from 0.5; their order within a label stays."""

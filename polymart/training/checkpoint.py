@@ -44,7 +44,7 @@ class TaskState(BaseModel):
     """The label map: position to name; None for tasks whose label is a number."""
     statistics: InputStatistics
     target: TargetStatistics = TargetStatistics()
-    """What the kind learned from the labels: scale and thresholds."""
+    """What the kind learned from the labels: scale, temperature and thresholds."""
     data_origin: str
     """Where the labels come from: real, real-redated, authored, derived or synthetic."""
 

@@ -12,12 +12,12 @@ import torch
 from polymart.config import Suite
 from polymart.data.example_index import read_examples_index
 from polymart.files import canonical_json, digest_text
+from polymart.training.calibration import calibrate
 from polymart.training.checkpoint import Checkpoint, save_checkpoint
 from polymart.training.log import TrainingLog
 from polymart.training.material import load_material
 from polymart.training.sharding import shard_trunk
 from polymart.training.state import delete_states, load_state, save_state
-from polymart.training.thresholds import fit_thresholds
 from polymart.training.trainer import Report, Trainer
 from polymart.training.weights import load_trained
 from polymart.training.world import ALONE, World
@@ -74,7 +74,7 @@ def train_suite(
         return "", log
     load_trained(trained, trainer.best_tensors)
     checkpoint = Checkpoint(trained, material.tokenizer, material.suite, material.states, material.items)
-    checkpoint = fit_thresholds(checkpoint, material.val)
+    checkpoint = calibrate(checkpoint, material.val)
     checkpoint.model.cpu()
     digest = save_checkpoint(checkpoint, out)
     if state is not None:
