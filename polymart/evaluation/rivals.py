@@ -5,12 +5,49 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from polymart.errors import CheckpointError
+from polymart.files import read_json, write_json
+from polymart.training.checkpoint import verify_checkpoint
+
+ABOUT, CHECKPOINT = "champion.json", "checkpoint"
+
 
 @dataclass(frozen=True, slots=True)
 class Champion:
     """The model of the release that runs now."""
 
     release: str
-    """Its name, e.g. ``shop-20240102-030405-0123abcd``."""
+    """Its name, e.g. ``shop-0123456789ab``."""
     checkpoint: Path
     """Its checkpoint folder."""
+
+
+def write_champion(folder: Path, release: str, digest: str, note: str) -> None:
+    """Write ``champion.json``; the checkpoint lies beside it as ``checkpoint/``.
+
+    Args:
+        folder: the champion's folder.
+        release: its name; empty where there is none.
+        digest: digest of its checkpoint; empty where there is none.
+        note: one line for a reader.
+    """
+    write_json(folder / ABOUT, {"version": 1, "release": release, "digest": digest, "note": note})
+
+
+def read_champion(folder: Path) -> Champion | None:
+    """The champion that `fetch_champion` left in ``folder``; None where the candidate has no rival of that kind.
+
+    Raises:
+        CheckpointError: its checkpoint was changed since, or is another one.
+        StorageError: the folder holds no ``champion.json``.
+    """
+    about = read_json(folder / ABOUT)
+    if not about["release"]:
+        return None
+    found = verify_checkpoint(folder / CHECKPOINT)
+    if found != about["digest"]:
+        raise CheckpointError(
+            f"the checkpoint of champion {about['release']} must have digest {about['digest']}, found {found}",
+            remedy=f"delete {folder}: the next run fetches it again",
+        )
+    return Champion(about["release"], folder / CHECKPOINT)

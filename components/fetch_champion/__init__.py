@@ -1,0 +1,1 @@
+"""Fetch the checkpoint of the release that the candidate would replace, checked against its manifest."""

@@ -1,0 +1,1 @@
+"""Find the release that the candidate would replace."""
