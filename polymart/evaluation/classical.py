@@ -99,7 +99,7 @@ def _binary_of_columns(
     boosting = HistGradientBoostingClassifier(random_state=seed)
     models = {
         "logistic_regression": make_pipeline(
-            _linear_columns(inputs), LogisticRegression(max_iter=1000, random_state=seed)
+            linear_columns(inputs), LogisticRegression(max_iter=1000, random_state=seed)
         ),
         "gradient_boosting": make_pipeline(
             make_column_transformer(("passthrough", inputs.numeric), (codes, inputs.categorical)), boosting
@@ -108,11 +108,11 @@ def _binary_of_columns(
     label = kind_of(task.kind).encode_labels(val[task.label], None, task.name)
     quality = {}
     for name, model in models.items():
-        model.fit(_columns(train, inputs), target)
-        value = metric.value(label, model.predict_proba(_columns(val, inputs))[:, 1:])
+        model.fit(columns_of(train, inputs), target)
+        value = metric.value(label, model.predict_proba(columns_of(val, inputs))[:, 1:])
         quality[name] = value if np.isfinite(value) else 0.0
     best = max(quality, key=quality.__getitem__)  # the linear model where both do equally well
-    return best, models[best].predict_proba(_columns(test, inputs))[:, 1:].astype(np.float32)
+    return best, models[best].predict_proba(columns_of(test, inputs))[:, 1:].astype(np.float32)
 
 
 def _regression(
@@ -122,8 +122,8 @@ def _regression(
         model = make_pipeline(_tfidf(), Ridge()).fit(_texts(train, inputs), target)
         return "tfidf_ridge", model.predict(_texts(test, inputs))[:, None].astype(np.float32)
     if _has_columns(inputs):
-        model = make_pipeline(_linear_columns(inputs), Ridge()).fit(_columns(train, inputs), target)
-        return "ridge", model.predict(_columns(test, inputs))[:, None].astype(np.float32)
+        model = make_pipeline(linear_columns(inputs), Ridge()).fit(columns_of(train, inputs), target)
+        return "ridge", model.predict(columns_of(test, inputs))[:, None].astype(np.float32)
     return None
 
 
@@ -131,7 +131,7 @@ def _tfidf() -> TfidfVectorizer:
     return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=50_000)
 
 
-def _linear_columns(inputs: Inputs) -> BaseEstimator:
+def linear_columns(inputs: Inputs) -> BaseEstimator:
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     categories = OneHotEncoder(handle_unknown="ignore", max_categories=100)
     return make_column_transformer((numbers, inputs.numeric), (categories, inputs.categorical))
@@ -141,6 +141,6 @@ def _texts(frame: pd.DataFrame, inputs: Inputs) -> pd.Series:
     return frame[inputs.text].fillna("").astype(str)
 
 
-def _columns(frame: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
+def columns_of(frame: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
     numbers = {column: signed_log(numeric_array(frame, column)) for column in inputs.numeric}
     return pd.DataFrame({**numbers, **{c: frame[c].fillna("").astype(str).to_numpy() for c in inputs.categorical}})
