@@ -53,7 +53,8 @@ def check_examples(frame: pd.DataFrame, task: Task, labels: Sequence[str] | None
 
 def _check_columns(frame: pd.DataFrame, task: Task) -> None:
     group = [task.group] if task.group else []
-    needed = ["example_id", "split", task.label, task.cluster, *group, *input_columns(task.inputs)]
+    slices = [slice_.column for slice_ in task.slices]
+    needed = ["example_id", "split", task.label, task.cluster, *group, *input_columns(task.inputs), *slices]
     absent = [name for name in dict.fromkeys(needed) if name not in frame]
     if absent:
         raise TableError(

@@ -52,15 +52,16 @@ def read_own_table(task: Task, table: Table, settings: Settings, rules: Rules) -
     training row has; every drop is recorded.
 
     Returns:
-        example_id, the task's inputs, label, group and cluster, ``event_timestamp`` and ``label_end`` where the table
-        has a time, and ``split`` unless the task splits by time.
+        example_id, the task's inputs, label, group, cluster and columns of slices, ``event_timestamp`` and
+        ``label_end`` where the table has a time, and ``split`` unless the task splits by time.
 
     Raises:
         TableError: a file cannot be read, a column is absent or not of its kind, or no row with a label is left.
     """
     raw = read_files(table, settings)
     optional = [name for name in (task.inputs.text_pair, task.inputs.image, task.group) if name]
-    names = [*input_columns(task.inputs), *optional, task.label, task.cluster]
+    slices = [slice_.column for slice_ in task.slices]
+    names = [*input_columns(task.inputs), *optional, task.label, task.cluster, *slices]
     require(raw, [name for name in names if name != "example_id"], f"task {task.name!r}")
     frame = _typed(raw, task, list(dict.fromkeys([*names, *table.columns])))
     frame = _complete(frame, task, rules)

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from polymart.config import Origin
-from polymart.data import assortment, behaviour, demand, features, history, labels, relevance, repurchase, shop
+from polymart.data import assortment, behaviour, demand, features, groups, history, labels, relevance, repurchase, shop
 from polymart.data.tables import LabelInfo, Rules, Wanted, connect, count_rows, query_table, write_table
 
 FEATURES: dict[str, Callable[[duckdb.DuckDBPyConnection], pa.Table]] = {
@@ -127,6 +127,7 @@ def write_shop(source: Path, folder: Path, rules: Rules, wanted: Wanted = None) 
     chosen = {name: label for name, label in LABELS.items() if wanted is None or name in wanted}
     with connect() as con:
         shop.load_shop(con, source, rules)
+        groups.load_demographics(con, source, rules)
         if "demand" in chosen:
             _load_demand(con, rules)
         if "repurchase_7d" in chosen:
@@ -139,7 +140,7 @@ def write_shop(source: Path, folder: Path, rules: Rules, wanted: Wanted = None) 
         for name in (name for name in ITEMS if name in {label.items for label in chosen.values()}):
             write_table(folder / f"items/{name}.parquet", ITEMS[name](con))
         for name, label in chosen.items():
-            write_table(folder / f"labels/{name}.parquet", label.build(con, rules))
+            write_table(folder / f"labels/{name}.parquet", groups.add_groups(con, label.build(con, rules)))
         names = [row[0] for row in con.execute("SELECT name FROM categories ORDER BY category_id").fetchall()]
     info: LabelInfo = {
         name: {"labels": None, **({"items": label.items} if label.items else {})} for name, label in chosen.items()

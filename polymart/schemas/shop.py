@@ -9,6 +9,11 @@ from polymart.schemas.columns import SPLITS, anything, count, decision, key, lis
 
 WHOLE_CAMPAIGN = pa.Check(lambda f: f.end_date >= f.start_date, error="a campaign ends after it starts")
 
+HOUSEHOLD = {"household_id": key(), "age_band": text(), "income_band": text()}
+CATEGORY = {"category_id": key(), "department": pa.Column(str)}
+STORE = {"store_id": key(), "store_baskets_13w": number()}
+"""Keys of label rows with the groups that they belong to (`polymart.data.groups`)."""
+
 SHOP = [
     table(
         "transactions",
@@ -113,13 +118,13 @@ SHOP = [
         ["item_id"],
         pa.Check(lambda f: f.item_id.is_monotonic_increasing, error="item_id ascends in the order of rows"),
     ),
-    decision("labels/next_category", {"household_id": key(), "label": lists(ids=True)}),
-    decision("labels/coupon_response", {"household_id": key(), "campaign_id": key(), "label": count(0, 1)}),
-    decision("labels/demand", {"category_id": key(), "store_id": key(), "series_id": text(), "label": number()}),
-    decision("labels/next_product", {"household_id": key(), "label": lists(ids=True)}),
-    decision("labels/repurchase_7d", {"household_id": key(), "category_id": key(), "label": count(0, 1)}),
-    decision("labels/next_action", {"household_id": key(), "label": count(0, 1)}),
-    decision("labels/churn", {"household_id": key(), "label": count(0, 1)}),
+    decision("labels/next_category", {**HOUSEHOLD, "label": lists(ids=True)}),
+    decision("labels/coupon_response", {**HOUSEHOLD, "campaign_id": key(), "label": count(0, 1)}),
+    decision("labels/demand", {**CATEGORY, **STORE, "series_id": text(), "label": number()}),
+    decision("labels/next_product", {**HOUSEHOLD, "label": lists(ids=True)}),
+    decision("labels/repurchase_7d", {**HOUSEHOLD, **CATEGORY, "label": count(0, 1)}),
+    decision("labels/next_action", {**HOUSEHOLD, "label": count(0, 1)}),
+    decision("labels/churn", {**HOUSEHOLD, "label": count(0, 1)}),
     table(
         "labels/search_relevance",
         {
