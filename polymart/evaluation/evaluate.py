@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from polymart.config import Suite, Task
-from polymart.data.examples import read_examples, read_examples_index
+from polymart.data.example_index import read_examples, read_examples_index, task_digest
 from polymart.errors import DataError
 from polymart.evaluation.evaluate_task import ScoredTask, evaluate_task
+from polymart.evaluation.kept import Kept
 from polymart.evaluation.records import Evaluation
 from polymart.evaluation.rivals import Champion
 from polymart.evaluation.scoring import Advance, predictions_of, write_predictions
@@ -27,6 +28,7 @@ def evaluate_suite(
     *,
     champion: Champion | None = None,
     baselines: Path | None = None,
+    kept: Path | None = None,
 ) -> Evaluation:
     """Evaluate every trained task on its test rows and write validation and test predictions.
 
@@ -38,6 +40,7 @@ def evaluate_suite(
         report: progress callback.
         champion: the model of the release that runs; scored on the same test rows.
         baselines: folder with ``<task>/``, a checkpoint of that task alone; scored on the same test rows.
+        kept: folder that keeps what every candidate meets again (scores of classical baselines); None keeps nothing.
 
     Raises:
         DataError: a task has no test rows.
@@ -48,7 +51,8 @@ def evaluate_suite(
     predictions.mkdir(parents=True, exist_ok=True)
     tasks = []
     for name in [task.name for task in predictor.checkpoint.suite.tasks]:
-        scored = _score(predictor, suite.task(name), examples, predictions, report)
+        task = suite.task(name)
+        scored = _score(predictor, task, examples, predictions, Kept(kept, task_digest(examples, task)), report)
         rivals = {"champion": (champion.release, released)} if champion and released else {}
         if baselines and (baselines / name).is_dir():
             rivals["single_task"] = ("single_task", Predictor.load(baselines / name))
@@ -64,7 +68,9 @@ def evaluate_suite(
     )
 
 
-def _score(predictor: Predictor, task: Task, examples: Path, predictions: Path, report: Report | None) -> ScoredTask:
+def _score(
+    predictor: Predictor, task: Task, examples: Path, predictions: Path, kept: Kept, report: Report | None
+) -> ScoredTask:
     """Score validation and test rows, and write what was predicted."""
     frame = read_examples(examples, task.name)
     if not frame["split"].eq("test").any():
@@ -76,7 +82,7 @@ def _score(predictor: Predictor, task: Task, examples: Path, predictions: Path, 
     found = predictions_of(predictor, task, scored, _advance(report, task.name, len(scored)))
     write_predictions(predictions / f"{task.name}.parquet", predictor, task, scored, found)
     chosen = scored["split"].eq("test").to_numpy()
-    return ScoredTask(task, predictor, frame, scored[chosen].reset_index(drop=True), found.scores[chosen])
+    return ScoredTask(task, predictor, frame, scored[chosen].reset_index(drop=True), found.scores[chosen], kept)
 
 
 def _advance(report: Report | None, task: str, total: int) -> Advance | None:

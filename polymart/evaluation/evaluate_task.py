@@ -13,6 +13,7 @@ from polymart.evaluation.baselines import floor_of
 from polymart.evaluation.bootstrap import Bootstrap, Interval, Measured
 from polymart.evaluation.calibration import calibration_of
 from polymart.evaluation.classical import classical_scores
+from polymart.evaluation.kept import Kept, Named
 from polymart.evaluation.metric import Metric
 from polymart.evaluation.metrics import METRICS_OF_KIND, metric_of
 from polymart.evaluation.paired import margin_of
@@ -35,6 +36,8 @@ class ScoredTask:
     test: pd.DataFrame
     scores: np.ndarray
     """Of the test rows, as `predictions_of` gives them."""
+    kept: Kept
+    """Where the scores of its classical baseline are kept."""
 
     @property
     def kind(self) -> TaskKind:
@@ -110,14 +113,21 @@ def score(interval: Interval) -> Score:
     return Score(**asdict(interval))
 
 
-def _references(scored: ScoredTask, suite: Suite) -> tuple[np.ndarray, tuple[str, np.ndarray] | None]:
+def _references(scored: ScoredTask, suite: Suite) -> tuple[np.ndarray, Named | None]:
     """Scores of the floor, and name and scores of the classical baseline where the kind has one."""
     task, labels, test = scored.task, scored.state.labels, scored.test
     train, items = scored.split("train"), scored.predictor.checkpoint.items.get(task.items or "")
     if items is not None:
-        classical = None if task.floor == "bm25" else ("bm25", bm25(task, train, test, items))
-        return retrieval_floor(task.floor)(task, train, test, items), classical
-    classical = classical_scores(task, train, scored.split("val"), test, labels, suite.seed)
+        floor = retrieval_floor(task.floor)(task, train, test, items)
+        if task.floor == "bm25":
+            return floor, None
+        return floor, scored.kept.scores(task, None, suite.seed, lambda: ("bm25", bm25(task, train, test, items)))
+    classical = scored.kept.scores(
+        task,
+        labels,
+        suite.seed,
+        lambda: classical_scores(task, train, scored.split("val"), test, labels, suite.seed),
+    )
     return floor_of(task.floor)(task, train, test, labels), classical
 
 
