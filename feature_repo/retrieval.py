@@ -66,6 +66,8 @@ def retrieve(store: Path, feature_service: str, entity_rows: pd.DataFrame) -> pd
 
     Returns:
         ``entity_rows`` in its order with the service's columns appended; what was unknown then is missing.
+        ``attrs["newest_features"]`` tells of each view the ``event_timestamp`` (ISO 8601, UTC) of the newest row that
+        was known at the newest of all decisions.
 
     Raises:
         ValueError: no such service, a key is missing from ``entity_rows``, a feature would overwrite one of its
@@ -96,7 +98,10 @@ def retrieve(store: Path, feature_service: str, entity_rows: pd.DataFrame) -> pd
         else joined[[field.name for field in view.features]]
         for view in views
     ]
-    return pd.concat([entity_rows.reset_index(drop=True), *features], axis=1)
+    found = pd.concat([entity_rows.reset_index(drop=True), *features], axis=1)
+    newest = {view.name: _newest(view, entity_rows["event_timestamp"].max()) for view in views}
+    found.attrs = {"newest_features": {name: f"{at:%FT%TZ}" for name, at in newest.items() if at is not None}}
+    return found
 
 
 def _references(view: FeatureView) -> list[str]:
@@ -134,10 +139,12 @@ def materialize(store: Path, until: datetime | None = None) -> dict[str, int]:
     return {view.name: _num_entities(view, until) for view in views}
 
 
-def _newest(view: FeatureView) -> datetime | None:
-    sql = "SELECT max(event_timestamp) FROM read_parquet($path)"
+def _newest(view: FeatureView, known_at: datetime | None = None) -> datetime | None:
+    """The newest ``event_timestamp`` of a view, of all its rows or of those that were known at a moment."""
+    sql = """SELECT max(event_timestamp) FROM read_parquet($path)
+             WHERE $at IS NULL OR (event_timestamp <= $at AND created_timestamp <= $at)"""
     with duckdb.connect() as con:
-        return con.execute(sql, {"path": view.batch_source.path}).fetchall()[0][0]
+        return con.execute(sql, {"path": view.batch_source.path, "at": known_at}).fetchall()[0][0]
 
 
 def _oldest(view: FeatureView, until: datetime) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from polymart.config import Kind, Origin, Task
 from polymart.data.items import items_path
@@ -29,6 +29,8 @@ class TaskExamples(BaseModel):
     """Split -> rows before the suite's limits."""
     purged: int
     """Label rows whose window crosses a border of the split."""
+    newest_features: dict[str, AwareDatetime] = {}
+    """Feature table -> time of its newest row that was known at the newest decision; empty without a feature join."""
     labels: list[str] | None
     """The label map, by index; none where labels are numbers or items."""
     items: str | None = None

@@ -37,7 +37,8 @@ __all__ = [
 NAMED = ("multiclass", "multilabel", "tagging")
 """Kinds whose labels have names; a table may hold a named label for one task and a number for another."""
 Retrieve = Callable[[str, pd.DataFrame], pd.DataFrame]
-"""(feature service, entity rows with event_timestamp) -> the same rows, in order, with features appended."""
+"""(feature service, entity rows with event_timestamp) -> the same rows, in order, with features appended; ``attrs`` may
+tell ``newest_features`` (see `TaskExamples`)."""
 
 
 def write_examples(tables: Path, suite: Suite, out: Path, *, retrieve: Retrieve) -> ExamplesIndex:
@@ -67,8 +68,9 @@ def write_examples(tables: Path, suite: Suite, out: Path, *, retrieve: Retrieve)
         for task in present:
             rows = build_label_rows(tables, task, suite.seed)
             joined = rows if task.feature_service is None else retrieve(task.feature_service, rows)
+            counts = {**rows.attrs, "newest_features": joined.attrs.pop("newest_features", {})}
             frame = finish_examples(joined, task, info[task.source], _num_items(tables, task), expected=rows)
-            written[task.name] = _write_task(folder, frame, task, info[task.source], rows.attrs)
+            written[task.name] = _write_task(folder, frame, task, info[task.source], counts)
         digests = {name: examples.digest for name, examples in written.items()}
         for items in sorted({task.items for task in present if task.items}):
             digests[f"items/{items}"] = copy_items(tables, items, folder)

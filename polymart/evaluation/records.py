@@ -164,6 +164,9 @@ class FeatureAge(Record):
     """How old the newest features of a source are when its newest label is decided."""
 
     source: str
+    """The source of the labels."""
+    features: str = ""
+    """The feature table that its tasks read."""
     newest_label: AwareDatetime
     newest_feature: AwareDatetime
     age_days: float
