@@ -1,1 +1,1 @@
-"""Judge every task against its floor; the overall outcome opens or closes the release branch."""
+"""Judge the candidate by everything but its started bento; the answer opens or closes the release branch."""

@@ -67,7 +67,7 @@ def training(
     gated = configure(gate_suite(evaluation=evaluation, suite=suite, code_version=code_version))
     verdict = gated.outputs["verdict"]
 
-    with dsl.If(gated.outputs["Output"] == "pass", name="gate-passed"):
+    with dsl.If(gated.outputs["Output"] == "release", name="gate-passed"):
         registered = register_model(
             checkpoint=checkpoint,
             evaluation=evaluation,

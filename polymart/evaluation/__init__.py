@@ -1,1 +1,1 @@
-"""Metrics, intervals, floors and the verdict."""
+"""Metrics, intervals, floors and rivals."""

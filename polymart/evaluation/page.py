@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from polymart.config import Suite
 from polymart.evaluation.records import Evaluation, Verdict
+from polymart.gates import worst
 
 WIDTH, HEIGHT = 320, 120
 
@@ -43,13 +44,15 @@ def render_page(
     environment = Environment(
         loader=PackageLoader("polymart.evaluation", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    gates = {gate.task: gate for gate in verdict.gates}
+    outcomes = {
+        task.task: worst(gate.outcome for gate in verdict.gates if gate.task == task.task) for task in evaluation.tasks
+    }
     curves = [_curves(task.task, log) for task in evaluation.tasks]
     return environment.get_template("page.html.j2").render(
         suite=suite,
         evaluation=evaluation,
         verdict=verdict,
-        gates=gates,
+        outcomes=outcomes,
         log=log,
         tables=tables,
         facts=facts,

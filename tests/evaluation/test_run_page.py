@@ -8,12 +8,13 @@ from fixtures.tiny_suite import tiny_suite
 
 from polymart.evaluation.page import render_page
 from polymart.evaluation.records import Evaluation, Score, TaskEvaluation
-from polymart.evaluation.verdict import gate_suite
+from polymart.gates import judge
 from polymart.training.log import CURVES, TrainingLog
 from polymart.training.plots import plot_training
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\""
-SUITE = tiny_suite("mood", "reply").model_copy(update={"description": HOSTILE})
+TINY = tiny_suite("mood", "reply")
+SUITE = TINY.model_copy(update={"description": HOSTILE, "gates": TINY.gates.model_copy(update={"leakage": False})})
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 
 
@@ -57,7 +58,7 @@ def page(steps: int = 40, **changes) -> str:
     return render_page(
         SUITE,
         found,
-        gate_suite(found, SUITE),
+        judge(found, SUITE),
         log=log,
         tables={"rules": [{"table": HOSTILE, "rule": HOSTILE, "rows_before": 1200, "rows_after": 1000}]},
         facts={HOSTILE: HOSTILE},
@@ -138,7 +139,7 @@ def test_a_run_without_release_names_the_shut_gates():
     html = render_page(
         SUITE,
         found,
-        gate_suite(found, SUITE),
+        judge(found, SUITE),
         log={
             "loss": [],
             "validation": [],
@@ -170,7 +171,7 @@ def test_the_plot_of_the_training_stands_in_the_page_itself(tmp_path):
     plot_training(log, tmp_path / "plot.png")
     content = (tmp_path / "plot.png").read_bytes()
     html = render_page(
-        SUITE, found, gate_suite(found, SUITE), log=asdict(log), tables={"rules": []}, facts={}, steps={}, plot=content
+        SUITE, found, judge(found, SUITE), log=asdict(log), tables={"rules": []}, facts={}, steps={}, plot=content
     )
     (encoded,) = re.findall(r'<img src="data:image/png;base64,([A-Za-z0-9+/=]+)" alt="[^"]+">', html)
     assert b64decode(encoded) == content

@@ -81,7 +81,7 @@ def test_the_gate_is_a_condition_on_the_verdict(training: list[dict[str, Any]]) 
         t for t in tasks_of(training[0]).values() if "triggerPolicy" in t and "condition" in t["triggerPolicy"]
     ]
     assert len(conditions) == 1
-    assert "'pass'" in conditions[0]["triggerPolicy"]["condition"]
+    assert "'release'" in conditions[0]["triggerPolicy"]["condition"]
     behind = next(c for c in training[0]["components"].values() if "dag" in c)["dag"]["tasks"]
     assert {"register-model", "package-bento", "probe-bento", "promote-release"} <= set(behind)
 
