@@ -9,7 +9,9 @@ from polymart.config import Suite, Task
 from polymart.data.example_index import read_examples, read_examples_index, task_digest
 from polymart.errors import DataError
 from polymart.evaluation.evaluate_task import ScoredTask, evaluate_task
+from polymart.evaluation.feature_age import feature_ages
 from polymart.evaluation.kept import Kept
+from polymart.evaluation.leakage import find_leaks
 from polymart.evaluation.records import Evaluation
 from polymart.evaluation.rivals import Champion
 from polymart.evaluation.scoring import Advance, predictions_of, write_predictions
@@ -56,7 +58,8 @@ def evaluate_suite(
         rivals = {"champion": (champion.release, released)} if champion and released else {}
         if baselines and (baselines / name).is_dir():
             rivals["single_task"] = ("single_task", Predictor.load(baselines / name))
-        tasks.append(evaluate_task(scored, rivals, suite))
+        leakage = find_leaks(examples, task, predictor, suite) if suite.gates.leakage else []
+        tasks.append(evaluate_task(scored, rivals, suite).model_copy(update={"leakage": leakage}))
     return Evaluation(
         suite=suite.name,
         checkpoint=predictor.checkpoint.digest,
@@ -64,6 +67,7 @@ def evaluate_suite(
         resamples=suite.gates.resamples,
         tasks=tasks,
         champion=champion.release if champion else "",
+        feature_age=feature_ages(examples, suite),
         skipped=index.skipped,
     )
 
