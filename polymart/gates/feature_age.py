@@ -17,8 +17,9 @@ def feature_age(evaluation: Evaluation, suite: Suite) -> Iterator[GateResult]:
     rule = f"newest features at most {limit} days older than the newest label"
     for found in evaluation.feature_age:
         cause = (
-            f"{found.source}: its newest features, of {found.newest_feature:%Y-%m-%d}, are {found.age_days:.1f} days "
-            f"older than its newest label, of {found.newest_label:%Y-%m-%d}; {limit} days are allowed"
+            f"{found.source}: the newest row of {found.features or 'its features'}, of {found.newest_feature:%Y-%m-%d}, "
+            f"is {found.age_days:.1f} days older than the newest label, of {found.newest_label:%Y-%m-%d}; {limit} days "
+            "are allowed"
         )
         outcome = decide(found.age_days <= limit, found.age_days > limit)
         yield result("feature_age", "", outcome, found.age_days, f"{found.source}: {rule}", cause)
