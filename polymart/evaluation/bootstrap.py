@@ -11,18 +11,10 @@ import numpy as np
 import pandas as pd
 
 from polymart.evaluation.metrics import Additive, Metric
+from polymart.evaluation.records import Score
 
 CHUNK = 100
 """Resamples held at once for a metric that needs a weight per example."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A point estimate with its percentile interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -37,9 +29,9 @@ class Measured:
 class Comparison:
     """Model against a reference on the same examples, oriented so that positive is better."""
 
-    model: Interval
-    reference: Interval
-    difference: Interval
+    model: Score
+    reference: Score
+    difference: Score
     lower_bound: float
     """One-sided lower bound of the oriented difference."""
     num_clusters: int
@@ -50,9 +42,11 @@ class Comparison:
         """One-sided p value of the hypothesis that the model is not worse than the reference by more than ``margin``.
 
         The share of resamples that agree with the hypothesis, the sample itself counted as one of them (Davison &
-        Hinkley 1997, section 4.2.3); 1 where the difference is no number.
+        Hinkley 1997, section 4.2.3); NaN where the difference is no number.
         """
         defined = self.draws_R[~np.isnan(self.draws_R)]
+        if not len(defined) or np.isnan(self.difference.value):
+            return float("nan")
         return float((1 + (defined >= -margin).sum()) / (1 + len(defined)))
 
 
@@ -96,7 +90,7 @@ class Bootstrap:
             self.interval(model),
             self.interval(reference),
             self.interval(Measured(sign * (model.value - reference.value), draws_R)),
-            float(np.nanquantile(draws_R, 1 - self.confidence)),
+            quantiles(draws_R, 1 - self.confidence)[0],
             self.counts_RK.shape[1],
             draws_R,
         )
@@ -106,11 +100,17 @@ class Bootstrap:
         level = 1 - self.confidence if metric.greater_is_better else self.confidence
         return float(np.nanquantile(measured.draws_R, level))
 
-    def interval(self, measured: Measured) -> Interval:
+    def interval(self, measured: Measured) -> Score:
         """The value with its percentile interval; a resample in which the metric is undefined says nothing."""
         tail = (1 - self.confidence) / 2
-        low, high = np.nanquantile(measured.draws_R, [tail, 1 - tail])
-        return Interval(measured.value, float(low), float(high))
+        low, high = quantiles(measured.draws_R, tail, 1 - tail)
+        return Score(value=measured.value, low=low, high=high)
+
+
+def quantiles(draws_R: np.ndarray, *levels: float) -> list[float]:
+    """Quantiles of the draws that are numbers; NaN where none is."""
+    defined = draws_R[~np.isnan(draws_R)]
+    return np.quantile(defined, levels).tolist() if len(defined) else [float("nan")] * len(levels)
 
 
 def resample_counts(num_clusters: int, resamples: int, seed: int) -> np.ndarray:

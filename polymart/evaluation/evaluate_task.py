@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -10,16 +10,17 @@ import pandas as pd
 
 from polymart.config import Suite, Task
 from polymart.evaluation.baselines import floor_of
-from polymart.evaluation.bootstrap import Bootstrap, Interval, Measured
+from polymart.evaluation.bootstrap import Bootstrap, Measured
 from polymart.evaluation.calibration import calibration_of
 from polymart.evaluation.classical import classical_scores
 from polymart.evaluation.kept import Kept, Named
 from polymart.evaluation.metric import Metric
 from polymart.evaluation.metrics import METRICS_OF_KIND, metric_of
 from polymart.evaluation.paired import margin_of
-from polymart.evaluation.records import Rival, Score, TaskEvaluation
+from polymart.evaluation.records import Rival, TaskEvaluation
 from polymart.evaluation.retrieval import bm25, retrieval_floor
 from polymart.evaluation.scoring import rival_scores
+from polymart.evaluation.slices import Reference, Sliced, evaluate_slices
 from polymart.model.predictor import Predictor
 from polymart.tasks import TaskKind
 from polymart.training.checkpoint import TaskState
@@ -81,21 +82,30 @@ def evaluate_task(scored: ScoredTask, rivals: dict[str, tuple[str, Predictor]], 
     floor_scores, classical = _references(scored, suite)
     floor = bootstrap.compare(metric, model, bootstrap.measure(metric, scored.label, floor_scores))
     baseline = bootstrap.measure(metric, scored.label, classical[1]) if classical else None
-    compared = {field: _rival(scored, bootstrap, model, name, predictor) for field, (name, predictor) in rivals.items()}
+    arms = {field: _rival(scored, bootstrap, model, name, predictor) for field, (name, predictor) in rivals.items()}
+    compared = {field: arm for field, arm in arms.items() if arm}
+    reference = Reference(task.floor, floor_scores, task.margin)
+    if "champion" in compared:
+        record, theirs = compared["champion"]
+        reference = Reference(record.name, theirs, record.margin)
+    rows = Sliced(metric, scored.label, scored.metric_scores, bootstrap)
+    slices, gaps = evaluate_slices(task.slices, scored.test, rows, reference, gates.min_examples)
     return TaskEvaluation(
         task=task.name,
         kind=task.kind,
         metric=task.metric,
         greater_is_better=metric.greater_is_better,
-        score=score(floor.model),
+        score=floor.model,
         score_bound=bootstrap.bound(metric, model),
         floor=task.floor,
-        floor_score=score(floor.reference),
-        gain=score(floor.difference),
+        floor_score=floor.reference,
+        gain=floor.difference,
         gain_lower_bound=floor.lower_bound,
         baseline=classical[0] if classical else None,
-        baseline_score=score(bootstrap.interval(baseline)) if baseline else None,
-        **compared,
+        baseline_score=bootstrap.interval(baseline) if baseline else None,
+        **{field: record for field, (record, _) in compared.items()},
+        slices=slices,
+        gaps=gaps,
         calibration=calibration_of(task.kind, scored.label, scored.scores, scored.state.target.temperature, bootstrap),
         num_examples=len(scored.test),
         num_clusters=floor.num_clusters,
@@ -106,11 +116,6 @@ def evaluate_task(scored: ScoredTask, rivals: dict[str, tuple[str, Predictor]], 
             if name != task.metric
         },
     )
-
-
-def score(interval: Interval) -> Score:
-    """An interval as a record."""
-    return Score(**asdict(interval))
 
 
 def _references(scored: ScoredTask, suite: Suite) -> tuple[np.ndarray, Named | None]:
@@ -131,18 +136,22 @@ def _references(scored: ScoredTask, suite: Suite) -> tuple[np.ndarray, Named | N
     return floor_of(task.floor)(task, train, test, labels), classical
 
 
-def _rival(scored: ScoredTask, bootstrap: Bootstrap, model: Measured, name: str, predictor: Predictor) -> Rival | None:
+def _rival(
+    scored: ScoredTask, bootstrap: Bootstrap, model: Measured, name: str, predictor: Predictor
+) -> tuple[Rival, np.ndarray] | None:
+    """Another model's record and its scores; None where it has no such task."""
     task = scored.task
     theirs = rival_scores(predictor, scored.predictor, task, scored.test)
     if theirs is None:
         return None
     measured = bootstrap.measure(scored.metric, scored.label, theirs)
     found = bootstrap.compare(scored.metric, model, measured)
-    return Rival(
+    record = Rival(
         name=name,
         checkpoint=predictor.checkpoint.digest,
-        score=score(found.reference),
-        gain=score(found.difference),
+        score=found.reference,
+        gain=found.difference,
         gain_lower_bound=found.lower_bound,
         margin=task.regression_margin or margin_of(task.metric, np.array([measured.value])),
     )
+    return record, theirs

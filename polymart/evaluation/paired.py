@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from polymart.errors import GateError
-from polymart.evaluation.bootstrap import Interval, resample_counts, resampled
+from polymart.evaluation.bootstrap import quantiles, resample_counts, resampled
 from polymart.evaluation.metrics import Metric
+from polymart.evaluation.records import Score
 
 MIN_SEEDS = 6
 """Fewer seeds are a smoke test: a sign-flip test of three cannot go below p = 0.25."""
@@ -35,7 +36,7 @@ class PairedComparison:
 
     candidate: float
     reference: float
-    difference: Interval
+    difference: Score
     lower_bound: float
     """One-sided lower bound of the difference."""
     margin: float
@@ -113,13 +114,13 @@ def compare_arms(
     )
     difference_R = sign * (share_RS.T * difference_SR).sum(0)
     tail = (1 - confidence) / 2
-    low, high = np.nanquantile(difference_R, [tail, 1 - tail])
+    lower_bound, low, high = quantiles(difference_R, 1 - confidence, tail, 1 - tail)
     mean = sign * float(np.mean(values["candidate"] - values["reference"]))
     return PairedComparison(
         candidate=float(values["candidate"].mean()),
         reference=float(values["reference"].mean()),
-        difference=Interval(mean, float(low), float(high)),
-        lower_bound=float(np.nanquantile(difference_R, 1 - confidence)),
+        difference=Score(value=mean, low=low, high=high),
+        lower_bound=lower_bound,
         margin=margin_of(name, values["reference"]),
         num_seeds=len(candidate),
         num_clusters=len(clusters),
