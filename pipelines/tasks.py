@@ -9,6 +9,11 @@ from kfp import dsl, kubernetes
 
 GIT_SECRET = "polymart-deploy-git"  # noqa: S105 - the name of a Kubernetes secret, not a secret
 MLFLOW_SECRET = "polymart-mlflow"  # noqa: S105
+KEYS = {
+    GIT_SECRET: ("GIT_ASKPASS_TOKEN",),
+    MLFLOW_SECRET: ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),
+}
+"""The keys of each secret."""
 WORK_CLAIM, WORK_MOUNT, SETTINGS = "polymart-work", "/polymart", "polymart-settings"
 """The claim of the work folder and the config map that tells of it; see k8s/training."""
 
@@ -20,7 +25,7 @@ def configure(
     memory: str = "4Gi",
     gpus: int = 0,
     retries: int = 0,
-    secret: str | None = None,
+    secrets: tuple[str, ...] = (),
     work: bool = False,
 ) -> dsl.PipelineTask:
     """Set what ``task`` may use.
@@ -31,7 +36,7 @@ def configure(
         gpus: NVIDIA GPUs.
         retries: attempts after the first, 10 s apart and doubling; only for tasks that reach over a network and
             leave nothing half-done, since a broken table stays broken, and for those that go on from a saved state.
-        secret: name of a Kubernetes secret whose keys become environment variables of the same names.
+        secrets: names of Kubernetes secrets whose keys become environment variables of the same names.
         work: keep the work folder on a volume that outlives the pod.
     """
     task.set_cpu_limit(cpu).set_cpu_request(cpu).set_memory_limit(memory).set_memory_request(memory)
@@ -42,10 +47,6 @@ def configure(
     if work:
         kubernetes.mount_pvc(task, WORK_CLAIM, WORK_MOUNT)
         kubernetes.use_config_map_as_env(task, SETTINGS, {"POLYMART_WORK_DIR": "POLYMART_WORK_DIR"})
-    if secret:
-        keys = {
-            GIT_SECRET: ("GIT_ASKPASS_TOKEN",),
-            MLFLOW_SECRET: ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),
-        }
-        kubernetes.use_secret_as_env(task, secret, {key: key for key in keys[secret]}, optional=True)
+    for secret in secrets:
+        kubernetes.use_secret_as_env(task, secret, {key: key for key in KEYS[secret]}, optional=True)
     return task

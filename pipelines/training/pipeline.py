@@ -78,7 +78,7 @@ def training(
             tracking_uri=tracking_uri,
             pipeline_run=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
         )
-        configure(registered, retries=2, secret=MLFLOW_SECRET)
+        configure(registered, retries=2, secrets=(MLFLOW_SECRET,))
         stored = configure(materialize_features(tables=tables, code_version=code_version), cpu="2", memory="8Gi")
         packaged = configure(package_bento(checkpoint=checkpoint, code_version=code_version), cpu="2", memory="8Gi")
         bento = packaged.outputs["bento"]
@@ -96,6 +96,7 @@ def training(
             feature_store=stored.outputs["feature_store"],
             examples=examples,
             predictions=evaluated.outputs["predictions"],
+            log=trained.outputs["log"],
             evaluation=evaluation,
             verdict=verdict,
             probe=probed.outputs["probe"],
@@ -103,8 +104,9 @@ def training(
             model_version=registered.output,
             repository=repository,
             environment=environment,
+            tracking_uri=tracking_uri,
         )
-        configure(promoted, retries=2, secret=GIT_SECRET)
+        configure(promoted, retries=2, secrets=(GIT_SECRET, MLFLOW_SECRET))
 
     return Outputs(
         tables=tables,

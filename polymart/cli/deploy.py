@@ -46,13 +46,31 @@ def rollback_command(
 ) -> None:
     """Return an environment to an earlier release by one commit."""
     from polymart.config import Settings
+    from polymart.release.production import follow_with_registry
     from polymart.release.promotion import rollback_release
 
-    done = rollback_release(repository or Settings().deployment_repository, environment, to)
+    settings = Settings()
+    repository = repository or settings.deployment_repository
+    done = rollback_release(repository, environment, to)
     if done.changed:
         typer.echo(f"{environment}: {done.previous} -> {done.release} (commit {done.commit[:12]})")
     else:
         typer.echo(f"{environment} already runs {done.release}; nothing to do")
+    if warning := follow_with_registry(repository, environment, settings.tracking_uri):
+        typer.echo(f"warning: {warning}", err=True)
+
+
+@app.command("record")
+def record_command(environment: Environment = "local", repository: Repository = "") -> None:
+    """Make the model registry say what an environment ran and runs; a second call changes nothing."""
+    from polymart.config import Settings
+    from polymart.release.production import record_history
+
+    settings = Settings()
+    gone = record_history(repository or settings.deployment_repository, environment, settings.tracking_uri)
+    typer.echo(f"the model registry says what {environment} ran and runs")
+    for version in gone:
+        typer.echo(f"  it holds {version} no more")
 
 
 @app.command("history")
@@ -68,9 +86,9 @@ def history_command(environment: Environment = "local", repository: Repository =
     if not past:
         typer.echo(f"{environment} has run no release yet")
         return
-    table = Table("release", "action", "committed (UTC)", "by", "verdict", "override", "commit")
+    table = Table("release", "model version", "action", "committed (UTC)", "by", "verdict", "override", "commit")
     for deployment in past:
         when = f"{deployment.at:%Y-%m-%d %H:%M}"
-        table.add_row(deployment.release, deployment.action, when, deployment.author, deployment.overall,
-                      deployment.override, deployment.commit[:12])  # fmt: skip
+        table.add_row(deployment.release, deployment.model_version, deployment.action, when, deployment.author,
+                      deployment.overall, deployment.override, deployment.commit[:12])  # fmt: skip
     console().print(table)

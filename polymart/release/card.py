@@ -1,74 +1,121 @@
-"""The model card: one page of Markdown about a release, made from the files that the gates read."""
+"""The model card: one page about a release, made from the files that the gates read, as Markdown and as HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from polymart.config import Suite
-from polymart.evaluation.records import Evaluation, Score, TaskEvaluation
+from polymart.data.example_index import ExamplesIndex
+from polymart.evaluation.records import Evaluation, Score, SliceEvaluation, Verdict
+from polymart.files import atomic_folder
+from polymart.release.cost import Cost
 from polymart.release.manifest import ReleaseManifest
 
+STEM = "model_card"
 UNKNOWN = "not stated"
+WORST_GROUPS = 5
+"""Groups of each task that the card shows; the run page shows all."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """The two forms of a model card."""
+
+    markdown: str
+    html: str
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Suffix to text."""
+        return {".md": self.markdown, ".html": self.html}
+
+    def write(self, folder: Path) -> None:
+        """Write ``model_card.md`` and ``model_card.html``; ``folder`` is replaced whole.
+
+        Raises:
+            StorageError: the disk is full, read-only or forbidden.
+        """
+        with atomic_folder(folder) as temporary:
+            for suffix, text in self.files.items():
+                (temporary / f"{STEM}{suffix}").write_text(text)
 
 
 def render_card(
-    manifest: ReleaseManifest, evaluation: Evaluation, suite: Suite, *, licences: Mapping[str, str] | None = None
-) -> str:
-    """The model card as Markdown.
+    manifest: ReleaseManifest,
+    evaluation: Evaluation,
+    verdict: Verdict,
+    suite: Suite,
+    *,
+    examples: ExamplesIndex,
+    cost: Cost | None,
+) -> Card:
+    """The model card of a release.
 
     Args:
-        licences: task name -> licence of the data that it learned from (`labels.json`, ``licence``).
+        examples: origin, licence, rows and digest of each task's example table.
+        cost: None where the training's time was not measured; the card then says so.
     """
-    return "\n\n".join([
-        f"# Model card: {manifest.release}",
-        suite.description or f"Suite {suite.name}.",
-        _verdict(manifest),
-        f"## Tasks\n\nIntervals: {evaluation.confidence:.0%}, bootstrap over clusters, "
-        f"{evaluation.resamples} resamples. Gain is model minus floor; positive is better.",
-        _table(evaluation, licences or {}),
-        _limits(evaluation, suite),
-        _contents(manifest),
-    ]) + "\n"  # fmt: skip
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("polymart.release", "."), PackageLoader("polymart.evaluation", ".")]),
+        autoescape=select_autoescape(["html.j2"], default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"score": _score, "cell": _cell}
+    known: dict[str, Any] = {
+        "manifest": manifest,
+        "evaluation": evaluation,
+        "verdict": verdict,
+        "suite": suite,
+        "tables": [(task, examples.tasks[task.task], suite.task(task.task)) for task in evaluation.tasks],
+        "groups": {task.task: _worst_first(task.slices) for task in evaluation.tasks if task.slices},
+        "shown": WORST_GROUPS,
+        "cost": cost,
+        "limits": _limits(evaluation, suite),
+        "contents": _contents(manifest),
+    }
+    markdown, html = (environment.get_template(f"card.{form}.j2").render(**known) for form in ("md", "html"))
+    return Card(markdown, html)
 
 
-def _verdict(manifest: ReleaseManifest) -> str:
-    line = f"**Verdict: {manifest.overall}.** Packaged {manifest.created_at:%Y-%m-%d %H:%M %Z}."
-    return f"{line}\n\n**Override:** {manifest.override}" if manifest.override else line
+def _worst_first(groups: list[SliceEvaluation]) -> list[SliceEvaluation]:
+    return sorted(groups, key=lambda group: group.gain.value)
 
 
-def _table(evaluation: Evaluation, licences: Mapping[str, str]) -> str:
-    head = "| task | kind | metric | model | floor | gain | examples (clusters) | data | licence |\n" + "|---" * 9 + "|"
-    return "\n".join([head, *(_row(task, licences.get(task.task, UNKNOWN)) for task in evaluation.tasks)])
+def _limits(evaluation: Evaluation, suite: Suite) -> list[str]:
+    lines = [f"{name}: left out. {why}" for name, why in sorted(evaluation.skipped.items())]
+    foreign = [f"{task.task} ({task.data_origin})" for task in evaluation.tasks if task.data_origin != "real"]
+    if foreign:
+        lines.append(f"Not measured on a shop's own untouched data: {', '.join(foreign)}.")
+    if not evaluation.champion:
+        lines.append("No release came before, so nothing says whether a task fell behind one.")
+    return [
+        *lines,
+        f"Texts longer than {suite.encoder.max_tokens} tokens are cut.",
+        "Measured offline on held-out periods; no online experiment has been run.",
+    ]
 
 
-def _row(task: TaskEvaluation, licence: str) -> str:
-    cells = [
-        task.task, task.kind, task.metric, _score(task.score), f"{task.floor}: {_score(task.floor_score)}",
-        _score(task.gain), f"{task.num_examples} ({task.num_clusters})", task.data_origin, licence,
-    ]  # fmt: skip
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _score(score: Score) -> str:
-    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
-
-
-def _limits(evaluation: Evaluation, suite: Suite) -> str:
-    lines = [f"- {name}: left out. {' '.join(why.split())}" for name, why in sorted(evaluation.skipped.items())]
-    named = [f"{task.task} ({task.data_origin})" for task in evaluation.tasks if task.data_origin != "real"]
-    if named:
-        lines.append(f"- Not measured on a shop's own untouched data: {', '.join(named)}.")
-    lines.append(f"- Texts longer than {suite.encoder.max_tokens} tokens are cut.")
-    lines.append("- Measured offline on held-out periods; no online experiment has been run.")
-    return "## Limits\n\n" + "\n".join(lines)
-
-
-def _contents(manifest: ReleaseManifest) -> str:
-    parts: dict[str, str] = {
+def _contents(manifest: ReleaseManifest) -> Mapping[str, str]:
+    parts = {
         "digest": manifest.digest, "suite": manifest.suite_digest, "data": manifest.data_version,
-        "code": manifest.code_version, "checkpoint": manifest.checkpoint_digest,
-        "bento": f"{manifest.bento_tag} {manifest.bento_digest}", "registry": manifest.model_version,
-        "verdict": manifest.verdict_digest,
+        "code": manifest.code_version, "commit of the code": manifest.code_commit,
+        "checkpoint": manifest.checkpoint_digest, "bento": f"{manifest.bento_tag} {manifest.bento_digest}",
+        "registry": manifest.model_version, "verdict": manifest.verdict_digest,
     }  # fmt: skip
-    parts.update({str(name): image for name, image in manifest.images.items()})
-    return "## Contents\n\n" + "\n".join(f"- {name}: `{value or UNKNOWN}`" for name, value in parts.items())
+    return {name: value or UNKNOWN for name, value in (parts | {str(n): i for n, i in manifest.images.items()}).items()}
+
+
+def _score(score: Score | None) -> str:
+    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]" if score else "none"
+
+
+def _cell(text: str) -> str:
+    """One line that breaks no table and starts no HTML in Markdown."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -9,6 +9,7 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_a
 
 from polymart.errors import ReleaseError
 from polymart.files import atomic_path
+from polymart.release.card import Card
 from polymart.release.history import read_history
 from polymart.release.manifest import ReleaseManifest, load_manifest, write_manifest
 from polymart.release.overlay import write_environment
@@ -67,7 +68,7 @@ def _attempt(work: Clone, environment: str, action: str, choose: Choose, author:
     return Promotion(environment, manifest.release, past[0].release if past else "", work.head, changed)
 
 
-def keep_manifest(work: Clone, manifest: ReleaseManifest, card: str) -> ReleaseManifest:
+def keep_manifest(work: Clone, manifest: ReleaseManifest, card: Card | None) -> ReleaseManifest:
     """Write manifest and model card unless they are there already: the first packaging time stays.
 
     Raises:
@@ -76,9 +77,9 @@ def keep_manifest(work: Clone, manifest: ReleaseManifest, card: str) -> ReleaseM
     path = work.folder / "releases" / f"{manifest.release}.json"
     if not path.exists():
         write_manifest(path, manifest)
-        if card:
-            with atomic_path(path.with_suffix(".md")) as temporary:
-                temporary.write_text(card)
+        for suffix, text in card.files.items() if card else ():
+            with atomic_path(path.with_suffix(suffix)) as temporary:
+                temporary.write_text(text)
     kept = load_manifest(path)
     if kept.digest != manifest.digest:
         raise ReleaseError(

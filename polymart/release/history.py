@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 import yaml
@@ -20,7 +20,7 @@ class Deployment:
 
     commit: str
     at: datetime
-    """When it was committed."""
+    """When it was committed, in UTC."""
     author: str
     action: Literal["promote", "rollback", "edit"]
     """``edit`` is a commit that Polymart did not make."""
@@ -29,6 +29,8 @@ class Deployment:
     """The release's overall verdict."""
     override: str
     """Who let it through and why; empty if its verdict passed."""
+    model_version: str
+    """``<model>/<number>`` in the registry; empty where the release was not registered."""
 
 
 def read_history(work: Clone, environment: str) -> list[Deployment]:
@@ -49,9 +51,10 @@ def _read(work: Clone, line: str, path: str) -> Deployment | None:
     try:
         data = yaml.safe_load(shown.stdout)["data"]
         return Deployment(
-            commit=commit, at=datetime.fromisoformat(at), author=author,
+            commit=commit, at=datetime.fromisoformat(at).astimezone(UTC), author=author,
             action="promote" if action == "promote" else "rollback" if action == "rollback" else "edit",
             release=data["release"], overall=data["verdict"], override=data.get("override", ""),
+            model_version=data.get("model_version", ""),
         )  # fmt: skip
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise ReleaseError(

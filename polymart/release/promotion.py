@@ -3,7 +3,7 @@
 Layout of that repository::
 
     releases/<release>.json                     the manifest, written once
-    releases/<release>.md                       the model card
+    releases/<release>.md, .html                the model card
     environments/<env>/release.yaml             a ConfigMap that names what runs
     environments/<env>/kustomization.yaml       a kustomize Component: image digests and a pod annotation
 """
@@ -11,18 +11,12 @@ Layout of that repository::
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from pathlib import Path
 
-from polymart.config import Suite
 from polymart.errors import ReleaseError
-from polymart.evaluation.records import Evaluation, Verdict
-from polymart.files import digest_file
-from polymart.release.card import render_card
+from polymart.release.card import Card
 from polymart.release.commits import Promotion, commit_environment, keep_manifest
 from polymart.release.history import Deployment, previous_release, read_history
-from polymart.release.manifest import ReleaseManifest, build_manifest, load_manifest, write_manifest
+from polymart.release.manifest import ReleaseManifest, load_manifest
 from polymart.release.repository import AUTHOR, Clone, clone, ensure_repository
 
 __all__ = [
@@ -31,13 +25,12 @@ __all__ = [
     "current_manifest",
     "history",
     "promote_release",
-    "promote_run",
     "rollback_release",
 ]
 
 
 def promote_release(
-    repository: str, manifest: ReleaseManifest, environment: str, *, card: str = "", author: str = AUTHOR
+    repository: str, manifest: ReleaseManifest, environment: str, *, card: Card | None = None, author: str = AUTHOR
 ) -> Promotion:
     """Make ``environment`` run ``manifest``'s release by one commit; a second call makes none.
 
@@ -110,44 +103,6 @@ def current_manifest(repository: str, environment: str) -> ReleaseManifest:
                 remedy="train one with `polymart run suites/quick.yaml`",
             )
         return load_manifest(work.folder / "releases" / f"{past[0].release}.json")
-
-
-def promote_run(
-    suite: Suite,
-    *,
-    manifest: Path,
-    evaluation: Path,
-    verdict: Path,
-    probe: Path,
-    data_version: str,
-    code_version: str,
-    model_version: str,
-    repository: str,
-    environment: str,
-    bento_tag: str,
-    bento_digest: str,
-    locations: Mapping[str, str],
-    override: str = "",
-) -> str:
-    """Write the manifest of a pipeline run to ``manifest`` and promote it; returns the release's name.
-
-    Args:
-        evaluation, verdict, probe: the JSON files that the run wrote.
-        locations: where checkpoint, bento and the like lie; outside the digest.
-
-    Raises:
-        ReleaseError: the verdict is not a pass and nobody overrides it, or the repository refuses.
-        StorageError: a file is absent or the disk refuses.
-    """
-    found = Evaluation.read(evaluation)
-    made = build_manifest(
-        suite=suite, data_version=data_version, code_version=code_version, checkpoint_digest=found.checkpoint,
-        bento_tag=bento_tag, bento_digest=bento_digest, verdict=Verdict.read(verdict), created_at=datetime.now(UTC),
-        override=override, model_version=model_version, probe_digest=digest_file(probe), locations=locations,
-    )  # fmt: skip
-    write_manifest(manifest, made)
-    promote_release(repository, made, environment, card=render_card(made, found, suite))
-    return made.release
 
 
 def _target(past: list[Deployment], environment: str, to: str | None) -> str:

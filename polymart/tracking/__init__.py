@@ -11,8 +11,8 @@ for name, value in {
 }.items():
     os.environ.setdefault(name, value)
 
-from polymart.tracking.production import Period, record_production  # noqa: E402
+from polymart.tracking.production import record_production  # noqa: E402
 from polymart.tracking.runs import register_run  # noqa: E402
 from polymart.tracking.versions import RegisteredVersion, read_version  # noqa: E402
 
-__all__ = ["Period", "RegisteredVersion", "read_version", "record_production", "register_run"]
+__all__ = ["RegisteredVersion", "read_version", "record_production", "register_run"]

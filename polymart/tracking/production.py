@@ -3,47 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from itertools import pairwise
 
 from mlflow.tracking import MlflowClient
 
 from polymart.errors import ReleaseError
+from polymart.release.history import Deployment
 from polymart.tracking.server import existing_registry, refusals, shown
 from polymart.tracking.versions import find_version
 
 CHAMPION = "champion"
 
 
-@dataclass(frozen=True)
-class Period:
-    """A time for which an environment ran a release."""
-
-    version: str
-    """``<model>/<number>``; empty where the release was not registered."""
-    since: datetime
-    until: datetime | None
-    """None while it runs."""
-    action: str
-    commit: str
-    """Of the deployment repository."""
-
-    def __str__(self) -> str:
-        until = f"{self.until:%Y-%m-%d %H:%M}" if self.until else "now"
-        return f"{self.since:%Y-%m-%d %H:%M} to {until} UTC ({self.action} {self.commit[:12]})"
-
-
-def record_production(uri: str, environment: str, periods: Sequence[Period], files: Mapping[str, str]) -> list[str]:
+def record_production(uri: str, environment: str, past: Sequence[Deployment], files: Mapping[str, str]) -> list[str]:
     """Make the registry say what the deployment repository says; a second call changes nothing.
 
-    Each version gets the tag ``served.<environment>`` with its periods. The alias ``champion`` moves to the version
-    that ``environment`` runs now, and so does ``champion-<environment>``, which no other environment moves.
+    Each version gets the tag ``served.<environment>``: from when to when, by which commit. The alias ``champion``
+    moves to the version that ``environment`` runs now, and so does ``champion-<environment>``, which no other
+    environment moves.
 
     Args:
         uri: tracking URI.
         environment: whose history it is.
-        periods: newest first.
-        files: name to text of what the running version's run is to hold, e.g. the model card.
+        past: newest first, see `polymart.release.history.read_history`.
+        files: name to text of what the run of the version that serves is to hold, e.g. the model card.
 
     Returns:
         Versions of the history that the registry holds no more.
@@ -51,39 +34,45 @@ def record_production(uri: str, environment: str, periods: Sequence[Period], fil
     Raises:
         ReleaseError: the registry cannot be reached, or does not hold the version that runs now.
     """
+    current = past[0].model_version if past else ""
     with refusals(uri, "the production history", "the deployment repository is as it was"):
         client = existing_registry(uri)
-        gone = [version for version in _served(periods) if not _tell(client, environment, periods, version)]
-        if periods and periods[0].version in gone:
+        gone = [version for version in _versions(past) if not _tell(client, environment, past, version)]
+        if current in gone:
             raise ReleaseError(
-                f"the registry at {shown(uri)} holds no model version {periods[0].version}, which {environment} runs",
+                f"the registry at {shown(uri)} holds no model version {current}, which {environment} runs",
                 remedy="check that POLYMART_MLFLOW_URI names the registry that the release was registered in",
             )
-        _move_aliases(client, environment, periods)
-        if periods and periods[0].version:
-            _keep_files(client, periods[0].version, files)
+        _move_aliases(client, environment, current, {version.rpartition("/")[0] for version in _versions(past)})
+        if current:
+            _keep_files(client, current, files)
     return gone
 
 
-def _served(periods: Sequence[Period]) -> list[str]:
-    return sorted({period.version for period in periods if period.version})
+def _versions(past: Sequence[Deployment]) -> list[str]:
+    return sorted({deployment.model_version for deployment in past if deployment.model_version})
 
 
-def _tell(client: MlflowClient, environment: str, periods: Sequence[Period], version: str) -> bool:
-    """Tag a version with its periods; False where the registry does not hold it."""
+def _tell(client: MlflowClient, environment: str, past: Sequence[Deployment], version: str) -> bool:
+    """Tag a version with the times it served; False where the registry does not hold it."""
     found = find_version(client, version)
     if found is None:
         return False
-    served = "; ".join(str(period) for period in periods if period.version == version)
-    client.set_model_version_tag(found.name, found.version, f"served.{environment}", served)
+    times = ["now", *(f"{deployment.at:%Y-%m-%dT%H:%M:%SZ}" for deployment in past)]
+    served = [
+        f"{since} to {until} ({deployment.action} {deployment.commit[:12]})"
+        for deployment, (until, since) in zip(past, pairwise(times), strict=True)  # what came later ended it
+        if deployment.model_version == version
+    ]
+    client.set_model_version_tag(found.name, found.version, f"served.{environment}", "; ".join(served))
     return True
 
 
-def _move_aliases(client: MlflowClient, environment: str, periods: Sequence[Period]) -> None:
+def _move_aliases(client: MlflowClient, environment: str, current: str, models: set[str]) -> None:
     own = f"{CHAMPION}-{environment}"
-    current, _, number = periods[0].version.rpartition("/") if periods else ("", "", "")
-    for model in {version.rpartition("/")[0] for version in _served(periods)}:
-        if model == current:
+    name, _, number = current.rpartition("/")
+    for model in models:
+        if model == name:
             client.set_registered_model_alias(model, CHAMPION, number)
             client.set_registered_model_alias(model, own, number)
         elif client.search_registered_models(f"name = '{model}'"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from polymart.errors import ReleaseError
 
@@ -25,9 +26,10 @@ def refusals(uri: str, what: str, remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        said = str(error).splitlines() or [type(error).__name__]
         raise ReleaseError(
-            f"MLflow at {shown(uri)} refused {what}: {shown(str(error))}",
+            f"MLflow at {shown(uri)} refused {what}: {shown(said[0])}",
             remedy=f"check POLYMART_MLFLOW_URI and that the server runs; {remedy}",
         ) from error
 

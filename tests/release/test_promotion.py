@@ -14,10 +14,8 @@ from pathlib import Path
 import pytest
 
 from polymart.errors import ReleaseError
-from polymart.evaluation.records import Evaluation
-from polymart.files import digest_text, write_json
-from polymart.release.manifest import ReleaseManifest, build_manifest, load_manifest
-from polymart.release.promotion import history, promote_release, promote_run, rollback_release
+from polymart.release.manifest import ReleaseManifest, build_manifest
+from polymart.release.promotion import history, promote_release, rollback_release
 from polymart.release.repository import Clone
 
 
@@ -61,21 +59,6 @@ def test_commit_carries_verdict_table_and_override(repository, make_parts, make_
     assert "| coupon_response | floor | fail | 0.123 | lower bound" in message
     assert "OVERRIDE: Ada: the old model is broken" in message
     assert history(repository, "staging")[0].override == "Ada: the old model is broken"
-
-
-def test_a_pipeline_run_becomes_a_release(repository, make_parts, make_verdict, tmp_path):
-    verdict, evaluation, probe = (tmp_path / f"{name}.json" for name in ("verdict", "evaluation", "probe"))
-    make_verdict().write(verdict)
-    Evaluation(suite="quick", checkpoint=digest_text("c"), confidence=0.9, resamples=100, tasks=[]).write(evaluation)
-    write_json(probe, {"p50_ms": 1})
-    arguments = {key: make_parts()[key] for key in ("data_version", "code_version", "bento_tag", "bento_digest")}
-    name = promote_run(
-        make_parts()["suite"], manifest=tmp_path / "release.json", evaluation=evaluation, verdict=verdict, probe=probe,
-        model_version="quick/3", repository=repository, environment="local", locations={"bento": "/x"}, **arguments,
-    )  # fmt: skip
-    assert load_manifest(tmp_path / "release.json").locations == {"bento": "/x"}
-    assert git(repository, "show", f"main:releases/{name}.md").startswith(f"# Model card: {name}")
-    assert history(repository, "local")[0].release == name
 
 
 def test_rollbacks_walk_down_the_pile(repository, release):

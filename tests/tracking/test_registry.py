@@ -13,7 +13,8 @@ from mlflow import MlflowClient
 from polymart.data.example_index import read_examples_index
 from polymart.errors import ReleaseError
 from polymart.files import digest_text
-from polymart.tracking import Period, read_version, record_production
+from polymart.release.history import Deployment
+from polymart.tracking import read_version, record_production
 
 DAY = [datetime(2026, 11, day, tzinfo=UTC) for day in range(1, 6)]
 CARD = {"model_card.md": "# Model card", "model_card.html": "<h1>Model card</h1>"}
@@ -24,9 +25,11 @@ def registry(tmp_path: Path) -> str:
     return make_registry(tmp_path)
 
 
-def period(version: str, since: int, until: int | None = None, action: str = "promote") -> Period:
-    end = None if until is None else DAY[until]
-    return Period(version, DAY[since], end, action, f"{since}0ddba11c0ffee")
+def deployed(version: str, day: int, action: str = "promote") -> Deployment:
+    return Deployment(
+        commit=f"{day}0ddba11c0ffee", at=DAY[day], author="Ada", action=action, release="r", overall="pass",
+        override="", model_version=version,
+    )  # fmt: skip
 
 
 def alias(uri: str, model: str, name: str) -> str | None:
@@ -77,23 +80,23 @@ def test_registration_alone_makes_no_champion(registry: str, tmp_path: Path) -> 
 
 def test_the_champion_follows_promotions_and_rollbacks(registry: str, tmp_path: Path) -> None:
     first, second = (register(tmp_path, registry, mood_suite(), checkpoint=name) for name in "ab")
-    promoted = [period(second, 1), period(first, 0, 1)]
-    rolled_back = [period(first, 2, action="rollback"), period(second, 1, 2), period(first, 0, 1)]
-    for periods, champion in [(promoted, "2"), (promoted, "2"), (rolled_back, "1"), (rolled_back, "1")]:
-        assert record_production(registry, "staging", periods, CARD) == []
+    promoted = [deployed(second, 1), deployed(first, 0)]
+    rolled_back = [deployed(first, 2, "rollback"), *promoted]
+    for past, champion in [(promoted, "2"), (promoted, "2"), (rolled_back, "1"), (rolled_back, "1")]:
+        assert record_production(registry, "staging", past, CARD) == []
         assert alias(registry, "polymart-tiny", "champion") == champion
         assert alias(registry, "polymart-tiny", "champion-staging") == champion
     assert read_version(registry, first).tags["served.staging"] == (
-        "2026-11-03 00:00 to now UTC (rollback 20ddba11c0ff); "
-        "2026-11-01 00:00 to 2026-11-02 00:00 UTC (promote 00ddba11c0ff)"
+        "2026-11-03T00:00:00Z to now (rollback 20ddba11c0ff); "
+        "2026-11-01T00:00:00Z to 2026-11-02T00:00:00Z (promote 00ddba11c0ff)"
     )
-    assert read_version(registry, second).tags["served.staging"].startswith("2026-11-02 00:00 to 2026-11-03")
+    assert read_version(registry, second).tags["served.staging"].startswith("2026-11-02T00:00:00Z to 2026-11-03")
 
 
 def test_environments_have_histories_of_their_own(registry: str, tmp_path: Path) -> None:
     first, second = (register(tmp_path, registry, mood_suite(), checkpoint=name) for name in "ab")
-    record_production(registry, "production", [period(first, 0)], {})
-    record_production(registry, "staging", [period(second, 1)], {})
+    record_production(registry, "production", [deployed(first, 0)], {})
+    record_production(registry, "staging", [deployed(second, 1)], {})
     assert alias(registry, "polymart-tiny", "champion-production") == "1"
     assert alias(registry, "polymart-tiny", "champion-staging") == "2"
     assert "served.staging" not in read_version(registry, first).tags
@@ -102,16 +105,16 @@ def test_environments_have_histories_of_their_own(registry: str, tmp_path: Path)
 def test_another_suite_takes_the_environment_over(registry: str, tmp_path: Path) -> None:
     first = register(tmp_path, registry, mood_suite(), checkpoint="a")
     other = register(tmp_path, registry, mood_suite("other"), checkpoint="b")
-    record_production(registry, "staging", [period(first, 0)], {})
-    record_production(registry, "staging", [period(other, 1), period(first, 0, 1)], {})
+    record_production(registry, "staging", [deployed(first, 0)], {})
+    record_production(registry, "staging", [deployed(other, 1), deployed(first, 0)], {})
     assert alias(registry, "polymart-tiny", "champion-staging") is None
     assert alias(registry, "polymart-other", "champion-staging") == "1"
 
 
 def test_the_card_is_kept_in_the_run(registry: str, tmp_path: Path) -> None:
     version = register(tmp_path, registry, mood_suite(), checkpoint="a")
-    record_production(registry, "staging", [period(version, 0)], CARD)
-    record_production(registry, "staging", [period(version, 0)], {"model_card.md": "later"})
+    record_production(registry, "staging", [deployed(version, 0)], CARD)
+    record_production(registry, "staging", [deployed(version, 0)], {"model_card.md": "later"})
     folder = MlflowClient(registry).download_artifacts(read_version(registry, version).run_id, "")
     assert {name: (Path(folder) / name).read_text() for name in CARD} == CARD
 
@@ -119,16 +122,16 @@ def test_the_card_is_kept_in_the_run(registry: str, tmp_path: Path) -> None:
 def test_versions_that_were_deleted_are_told(registry: str, tmp_path: Path) -> None:
     first, second = (register(tmp_path, registry, mood_suite(), checkpoint=name) for name in "ab")
     MlflowClient(registry).delete_model_version("polymart-tiny", "1")
-    assert record_production(registry, "staging", [period(second, 1), period(first, 0, 1)], {}) == [first]
+    assert record_production(registry, "staging", [deployed(second, 1), deployed(first, 0)], {}) == [first]
     with pytest.raises(ReleaseError, match="holds no model version polymart-tiny/1, which staging runs"):
-        record_production(registry, "staging", [period(first, 2)], {})
+        record_production(registry, "staging", [deployed(first, 2)], {})
     with pytest.raises(ReleaseError, match="holds no model version polymart-tiny/1"):
         read_version(registry, first)
 
 
 def test_a_release_without_a_version_moves_nothing(registry: str, tmp_path: Path) -> None:
     version = register(tmp_path, registry, mood_suite(), checkpoint="a")
-    assert record_production(registry, "staging", [period("", 1), period(version, 0, 1)], CARD) == []
+    assert record_production(registry, "staging", [deployed("", 1), deployed(version, 0)], CARD) == []
     assert alias(registry, "polymart-tiny", "champion-staging") is None
 
 
@@ -141,7 +144,7 @@ def test_unknown_versions_are_named(registry: str, version: str) -> None:
 def test_a_registry_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'absent.db'}"
     with pytest.raises(ReleaseError, match="there is no model registry at"):
-        record_production(uri, "staging", [period("polymart-tiny/1", 0)], {})
+        record_production(uri, "staging", [deployed("polymart-tiny/1", 0)], {})
     assert not (tmp_path / "absent.db").exists()
 
 
