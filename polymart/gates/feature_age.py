@@ -16,10 +16,10 @@ def feature_age(evaluation: Evaluation, suite: Suite) -> Iterator[GateResult]:
         return
     rule = f"newest features at most {limit} days older than the newest label"
     for found in evaluation.feature_age:
+        table, newest = found.features or "its features", f"{found.newest_feature:%Y-%m-%d}"
         cause = (
-            f"{found.source}: the newest row of {found.features or 'its features'}, of {found.newest_feature:%Y-%m-%d}, "
-            f"is {found.age_days:.1f} days older than the newest label, of {found.newest_label:%Y-%m-%d}; {limit} days "
-            "are allowed"
+            f"{found.source}: the newest row of {table}, of {newest}, is {found.age_days:.1f} days older than the "
+            f"newest label, of {found.newest_label:%Y-%m-%d}; {limit} days are allowed"
         )
         outcome = decide(found.age_days <= limit, found.age_days > limit)
         yield result("feature_age", "", outcome, found.age_days, f"{found.source}: {rule}", cause)

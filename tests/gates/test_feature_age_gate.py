@@ -12,7 +12,7 @@ LABEL = datetime(2017, 12, 30, tzinfo=UTC)
 
 def age(days: float) -> FeatureAge:
     feature = LABEL - timedelta(days=0 if days != days else days)
-    return FeatureAge(source="mood", newest_label=LABEL, newest_feature=feature, age_days=days)
+    return FeatureAge(source="mood", features="words", newest_label=LABEL, newest_feature=feature, age_days=days)
 
 
 @pytest.mark.parametrize(("days", "expected"), [(-1, "pass"), (14, "pass"), (15, "fail"), (NAN, "inconclusive")])
@@ -21,10 +21,10 @@ def test_the_rule(days, expected):
     assert found.outcome == expected
 
 
-def test_the_cause_names_the_source_and_both_days():
+def test_the_cause_names_source_table_and_both_days():
     (found,) = results("feature_age", evaluation(task(), feature_age=[age(20)]), suite_of(feature_age_days=14))
     assert found.cause == (
-        "mood: its newest features, of 2017-12-10, are 20.0 days older than its newest label, of 2017-12-30; "
+        "mood: the newest row of words, of 2017-12-10, is 20.0 days older than the newest label, of 2017-12-30; "
         "14 days are allowed"
     )
 
