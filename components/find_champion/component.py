@@ -39,4 +39,5 @@ def find_champion(
         found = find_champion(
             repository or Settings().deployment_repository, environment, checkpoint.metadata["digest"]
         )
+    print(f"in {environment} the candidate would replace {found.release if found else 'no release'}", flush=True)
     return found.model_dump_json() if found else ""
