@@ -10,12 +10,15 @@ from polymart.data.example_index import read_examples, read_examples_index, task
 from polymart.errors import DataError
 from polymart.evaluation.evaluate_task import ScoredTask, evaluate_task
 from polymart.evaluation.feature_age import feature_ages
+from polymart.evaluation.integrity import open_checkpoint
 from polymart.evaluation.kept import Kept
+from polymart.evaluation.latency import measure_latency, requests_of, size_mb
 from polymart.evaluation.leakage import find_leaks
 from polymart.evaluation.records import Evaluation
 from polymart.evaluation.rivals import Champion
 from polymart.evaluation.scoring import Advance, predictions_of, write_predictions
 from polymart.model.predictor import Predictor
+from polymart.training.checkpoint import checkpoint_digest
 
 Report = Callable[[str, int, int], None]
 """Called with (task, rows done, rows in all)."""
@@ -34,6 +37,8 @@ def evaluate_suite(
 ) -> Evaluation:
     """Evaluate every trained task on its test rows and write validation and test predictions.
 
+    A checkpoint with a defect is not scored: the evaluation then tells the defects and no task.
+
     Args:
         examples: folder with ``<task>.parquet`` and ``examples.json``.
         checkpoint: checkpoint folder.
@@ -46,12 +51,26 @@ def evaluate_suite(
 
     Raises:
         DataError: a task has no test rows.
-        CheckpointError: a checkpoint does not match its manifest.
+        CheckpointError: the checkpoint of a champion or baseline does not match its manifest.
     """
-    index, predictor = read_examples_index(examples), Predictor.load(checkpoint)
-    released = Predictor.load(champion.checkpoint) if champion else None
     predictions.mkdir(parents=True, exist_ok=True)
-    tasks = []
+    predictor, defects = open_checkpoint(checkpoint, examples, suite)
+    evaluation = Evaluation(
+        suite=suite.name,
+        checkpoint=checkpoint_digest(checkpoint),
+        confidence=suite.gates.confidence,
+        resamples=suite.gates.resamples,
+        tasks=[],
+        champion=champion.release if champion else "",
+        defects=defects,
+        size_mb=size_mb(checkpoint),
+        feature_age=feature_ages(examples, suite),
+        skipped=read_examples_index(examples).skipped,
+    )
+    if predictor is None:
+        return evaluation
+    released = Predictor.load(champion.checkpoint) if champion else None
+    tasks, requests = [], {}
     for name in [task.name for task in predictor.checkpoint.suite.tasks]:
         task = suite.task(name)
         scored = _score(predictor, task, examples, predictions, Kept(kept, task_digest(examples, task)), report)
@@ -60,16 +79,8 @@ def evaluate_suite(
             rivals["single_task"] = ("single_task", Predictor.load(baselines / name))
         leakage = find_leaks(examples, task, predictor, suite) if suite.gates.leakage else []
         tasks.append(evaluate_task(scored, rivals, suite).model_copy(update={"leakage": leakage}))
-    return Evaluation(
-        suite=suite.name,
-        checkpoint=predictor.checkpoint.digest,
-        confidence=suite.gates.confidence,
-        resamples=suite.gates.resamples,
-        tasks=tasks,
-        champion=champion.release if champion else "",
-        feature_age=feature_ages(examples, suite),
-        skipped=index.skipped,
-    )
+        requests[name] = requests_of(scored.test, suite.seed)
+    return evaluation.model_copy(update={"tasks": tasks, "latency": measure_latency(predictor, requests)})
 
 
 def _score(

@@ -97,8 +97,8 @@ def as_os_error() -> Iterator[None]:
 
 
 def checkpoint_digest(folder: Path) -> str:
-    """Digest of a checkpoint's manifest, hence of all its files."""
-    return digest_text((folder / MANIFEST).read_text())
+    """Digest of a checkpoint's manifest, hence of all its files; empty where it has none (a torn write)."""
+    return digest_text((folder / MANIFEST).read_text()) if (folder / MANIFEST).is_file() else ""
 
 
 def verify_checkpoint(folder: Path) -> str:
