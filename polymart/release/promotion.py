@@ -14,6 +14,7 @@ import re
 
 from polymart.errors import ReleaseError
 from polymart.release.card import Card
+from polymart.release.champion import require_compared
 from polymart.release.commits import Promotion, commit_environment, keep_manifest
 from polymart.release.history import Deployment, previous_release, read_history
 from polymart.release.manifest import ReleaseManifest, load_manifest
@@ -30,7 +31,13 @@ __all__ = [
 
 
 def promote_release(
-    repository: str, manifest: ReleaseManifest, environment: str, *, card: Card | None = None, author: str = AUTHOR
+    repository: str,
+    manifest: ReleaseManifest,
+    environment: str,
+    *,
+    card: Card | None = None,
+    author: str = AUTHOR,
+    compared_with: str | None = None,
 ) -> Promotion:
     """Make ``environment`` run ``manifest``'s release by one commit; a second call makes none.
 
@@ -39,15 +46,22 @@ def promote_release(
         environment: lower-case name, e.g. ``staging``.
         card: the model card, kept beside the manifest.
         author: ``Name <mail>`` of the commit.
+        compared_with: the release that the verdict compared with, empty where there was none; None where it was not
+            asked to.
 
     Raises:
-        ReleaseError: the repository is unreachable or refuses, or holds another manifest under this name.
+        ReleaseError: the repository is unreachable or refuses, holds another manifest under this name, or the
+            environment runs another release than the one compared with.
     """
     _check_environment(environment)
     ensure_repository(repository)
-    return commit_environment(
-        repository, environment, "promote", lambda work: keep_manifest(work, manifest, card), author
-    )
+
+    def choose(work: Clone) -> ReleaseManifest:
+        if compared_with is not None:
+            require_compared(work, environment, manifest, compared_with)
+        return keep_manifest(work, manifest, card)
+
+    return commit_environment(repository, environment, "promote", choose, author)
 
 
 def rollback_release(repository: str, environment: str, to: str | None = None, *, author: str = AUTHOR) -> Promotion:

@@ -62,7 +62,8 @@ def promote_run(
         locations: where checkpoint, bento and the like lie; outside the digest.
 
     Raises:
-        ReleaseError: the verdict is not a pass and nobody overrides it, or the repository refuses.
+        ReleaseError: the verdict is not a pass and nobody overrides it, another release than the one compared with
+            runs now, or the repository refuses.
         StorageError: a file is absent or the disk refuses.
     """
     found, verdict = Evaluation.read(files.evaluation), Verdict.read(files.verdict)
@@ -76,7 +77,8 @@ def promote_run(
     cost = training_cost(read_json(files.log), Rates())
     drawn = render_card(made, found, verdict, suite, examples=read_examples_index(files.examples), cost=cost)
     drawn.write(card)
-    promote_release(repository, made, environment, card=drawn)
+    compared_with = found.champion if suite.gates.champion else None
+    promote_release(repository, made, environment, card=drawn, compared_with=compared_with)
     if warning := follow_with_registry(repository, environment, tracking_uri):
         print(f"warning: {warning}", flush=True)
     return made.release

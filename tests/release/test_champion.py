@@ -18,7 +18,7 @@ from polymart.files import digest_text
 from polymart.model.predictor import Predictor
 from polymart.release.champion import fetch_champion, find_champion
 from polymart.release.manifest import ReleaseManifest, build_manifest
-from polymart.release.promotion import promote_release, rollback_release
+from polymart.release.promotion import history, promote_release, rollback_release
 from polymart.training.checkpoint import save_checkpoint
 
 SUITE = tiny_suite("mood")
@@ -76,6 +76,19 @@ def test_a_rollback_does_not_let_an_unchanged_candidate_in_again(repository, rel
     rollback_release(repository, "local")
     assert found(repository, "b") == before == first.release, "the same comparison as ever, so nothing is done anew"
     assert found(repository, "new") == first.release
+
+
+def test_only_the_release_that_was_compared_with_is_replaced(repository, release):
+    first, second, third = release("a"), release("b"), release("c")
+    promote_release(repository, first, "local", compared_with="")
+    promote_release(repository, second, "local", compared_with=first.release)
+    for compared_with in ("", first.release):
+        with pytest.raises(ReleaseError, match=f"local runs {second.release}, but {third.release} was compared with"):
+            promote_release(repository, third, "local", compared_with=compared_with)
+    assert history(repository, "local")[0].release == second.release
+    assert not promote_release(repository, second, "local", compared_with=first.release).changed, "a step is repeated"
+    promote_release(repository, third, "local", compared_with=None)
+    assert history(repository, "local")[0].release == third.release, "the suite asked for no comparison"
 
 
 def test_a_release_is_fetched_whole(released, tmp_path):

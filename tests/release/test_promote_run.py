@@ -10,9 +10,10 @@ import pytest
 from fixtures.registered import VERSIONS, make_registry, mood_suite, register, write_files
 from mlflow import MlflowClient
 
+from polymart.errors import ReleaseError
 from polymart.files import digest_text, write_json
 from polymart.release.manifest import load_manifest
-from polymart.release.promotion import history
+from polymart.release.promotion import history, promote_release
 from polymart.release.run import RunFiles, promote_run
 from polymart.tracking import read_version
 
@@ -66,3 +67,10 @@ def test_a_registry_out_of_reach_leaves_the_promotion_and_a_warning(files, place
     assert said.startswith("warning: local runs what was committed")
     assert said.endswith("repeat with: polymart deploy record --environment local\n")
     assert history(place["repository"], "local")[0].release == name
+
+
+def test_a_run_that_was_compared_with_another_release_replaces_none(files, place, tmp_path: Path, release) -> None:
+    promote_release(place["repository"], release("other"), "local")
+    with pytest.raises(ReleaseError, match="was compared with shop-0123456789ab"):
+        promote_run(mood_suite(), files, **place, model_version="polymart-tiny/1", tracking_uri="sqlite:////absent.db")
+    assert history(place["repository"], "local")[0].release == release("other").release
