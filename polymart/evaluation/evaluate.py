@@ -69,7 +69,7 @@ def evaluate_suite(
     )
     if predictor is None:
         return evaluation
-    released = Predictor.load(champion.checkpoint) if champion else None
+    released = champion.load() if champion else None
     tasks, requests = [], {}
     for name in [task.name for task in predictor.checkpoint.suite.tasks]:
         task = suite.task(name)

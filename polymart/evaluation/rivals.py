@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from polymart.errors import CheckpointError
+from pydantic import ValidationError
+
+from polymart.errors import CheckpointError, PolymartError
 from polymart.files import read_json, write_json
+from polymart.model.predictor import Predictor
 from polymart.training.checkpoint import verify_checkpoint
 
 ABOUT, CHECKPOINT = "champion.json", "checkpoint"
@@ -20,6 +23,20 @@ class Champion:
     """Its name, e.g. ``shop-0123456789ab``."""
     checkpoint: Path
     """Its checkpoint folder."""
+
+    def load(self) -> Predictor:
+        """The champion, ready to answer.
+
+        Raises:
+            CheckpointError: this code cannot read what an older one wrote.
+        """
+        try:
+            return Predictor.load(self.checkpoint)
+        except (PolymartError, ValidationError) as error:
+            raise CheckpointError(
+                f"champion {self.release} cannot be loaded by this code: {error}",
+                remedy="set gates.champion to false in the suite until a model of this code is released",
+            ) from error
 
 
 def write_champion(folder: Path, release: str, digest: str, note: str) -> None:

@@ -14,7 +14,7 @@ from fixtures.tiny_suite import tiny_checkpoint, tiny_suite
 
 from polymart.errors import CheckpointError, ReleaseError
 from polymart.evaluation.rivals import Champion, read_champion
-from polymart.files import digest_text
+from polymart.files import digest_file, digest_text
 from polymart.model.predictor import Predictor
 from polymart.release.champion import fetch_champion, find_champion
 from polymart.release.manifest import ReleaseManifest, build_manifest
@@ -158,3 +158,18 @@ def test_a_champion_that_changed_after_it_was_fetched_is_refused(released, tmp_p
     save_checkpoint(other, tmp_path / "champion" / "checkpoint")
     with pytest.raises(CheckpointError, match=rf"champion {released.release} must have digest"):
         read_champion(tmp_path / "champion")
+
+
+@pytest.mark.parametrize("name", ["suite.json", "tasks.json"])
+def test_a_champion_of_other_code_is_named_with_the_remedy(checkpoint, tmp_path, name):
+    shutil.copytree(checkpoint, tmp_path / "checkpoint")
+    old = json.loads((tmp_path / "checkpoint" / name).read_text())
+    (old if name == "suite.json" else old["mood"])["key_of_long_ago"] = 1
+    (tmp_path / "checkpoint" / name).write_text(json.dumps(old))
+    manifest = json.loads((tmp_path / "checkpoint" / "manifest.json").read_text())
+    manifest["files"][name] = digest_file(tmp_path / "checkpoint" / name)
+    (tmp_path / "checkpoint" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(
+        CheckpointError, match=r"(?s)champion tiny-1 cannot be loaded.*key_of_long_ago.*gates\.champion"
+    ):
+        Champion("tiny-1", tmp_path / "checkpoint").load()
