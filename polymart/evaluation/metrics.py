@@ -5,6 +5,8 @@ Shape suffixes: R resamples, N examples, O outputs, C classes, S sufficient stat
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from polymart.errors import SuiteError
@@ -91,12 +93,13 @@ class AveragePrecision(Metric):
         return _mean_defined(np.stack([self._of_one(truth, score, weights_RN) for truth, score in columns], 1))
 
     def _of_one(self, truth: np.ndarray, score: np.ndarray, weights_RN: np.ndarray) -> np.ndarray:
-        order = np.argsort(-score, kind="stable")
-        ends = np.flatnonzero(np.append(np.diff(score[order]) < 0, True))
-        all_RG = weights_RN[:, order].cumsum(1)[:, ends]
-        hits_RG = (weights_RN[:, order] * (truth[order] == 1)).cumsum(1)[:, ends]
-        precision_RG = np.nan_to_num(ratio(hits_RG, all_RG))
-        return ratio((np.diff(hits_RG, axis=1, prepend=0.0) * precision_RG).sum(1), hits_RG[:, -1])
+        hits, others = _falling(score, truth == 1), _falling(score, truth != 1)
+        weight_RP = weights_RN[:, hits]
+        # What stands at the score of a hit or above it: hits and others, summed up in the order of scores.
+        hits_RP = _running(weight_RP)[:, np.searchsorted(-score[hits], -score[hits], side="right")]
+        others_RP = _running(weights_RN[:, others])[:, np.searchsorted(-score[others], -score[hits], side="right")]
+        precision_RP = np.nan_to_num(ratio(hits_RP, hits_RP + others_RP))
+        return ratio(np.einsum("rp,rp->r", weight_RP, precision_RP), weight_RP.sum(1))
 
 
 class RocAuc(Metric):
@@ -104,15 +107,28 @@ class RocAuc(Metric):
 
     def values(self, label: np.ndarray, scores_NO: np.ndarray, weights_RN: np.ndarray) -> np.ndarray:
         score = scores_NO[:, 0]
-        order = np.argsort(score, kind="stable")
-        starts = np.flatnonzero(np.r_[True, np.diff(score[order]) > 0])
-        positive_RN = weights_RN[:, order] * (label[order] == 1)
-        negative_RN = weights_RN[:, order] * (label[order] == 0)
-        positive_RG = np.add.reduceat(positive_RN, starts, axis=1)
-        negative_RG = np.add.reduceat(negative_RN, starts, axis=1)
-        below_RG = negative_RG.cumsum(1) - negative_RG / 2
-        pairs = positive_RG.sum(1) * negative_RG.sum(1)
-        return ratio((positive_RG * below_RG).sum(1), pairs)
+        positives, negatives = np.flatnonzero(label == 1), _falling(score, label == 0)[::-1]
+        weight_RP, negative_RN = weights_RN[:, positives], weights_RN[:, negatives]
+        below_RN = _running(negative_RN)
+        lower, not_higher = (np.searchsorted(score[negatives], score[positives], side=side) for side in SIDES)
+        won_R = np.einsum("rp,rp->r", weight_RP, below_RN[:, lower] + below_RN[:, not_higher]) / 2
+        return ratio(won_R, weight_RP.sum(1) * negative_RN.sum(1))
+
+
+SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
+
+
+def _falling(score: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Positions of the chosen rows, highest score first."""
+    positions = np.flatnonzero(chosen)
+    return positions[np.argsort(-score[positions], kind="stable")]
+
+
+def _running(weights_RN: np.ndarray) -> np.ndarray:
+    """Sums of the first 0, 1, 2 ... columns, shape (R, N + 1)."""
+    sums_RN = np.zeros((len(weights_RN), weights_RN.shape[1] + 1))
+    np.cumsum(weights_RN, axis=1, out=sums_RN[:, 1:])
+    return sums_RN
 
 
 METRICS: dict[str, Metric] = {
