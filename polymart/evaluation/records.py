@@ -153,8 +153,9 @@ class Defect(Record):
 
 
 class Latency(Record):
-    """Answers to one request at a time, encoded and scored in this process, in milliseconds."""
+    """Answers of the slowest task to one request at a time, encoded and scored in this process, in milliseconds."""
 
+    task: str = ""
     p50_ms: float
     p99_ms: float
     num_requests: int
