@@ -10,6 +10,7 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_a
 from polymart.errors import ReleaseError
 from polymart.files import atomic_path
 from polymart.release.card import Card
+from polymart.release.gate_lines import GateLine
 from polymart.release.history import read_history
 from polymart.release.manifest import ReleaseManifest, load_manifest, write_manifest
 from polymart.release.overlay import write_environment
@@ -92,18 +93,19 @@ def keep_manifest(work: Clone, manifest: ReleaseManifest, card: Card | None) -> 
 def _message(action: str, manifest: ReleaseManifest, environment: str) -> str:
     verb = {"promote": "Promote", "rollback": "Roll back"}[action]
     override = [f"OVERRIDE: {manifest.override}"] if manifest.override else []
+    causes = [f"{gate.outcome} {gate.gate}: {gate.cause}" for gate in manifest.gates if gate.cause]
     rows = [
-        f"| {gate.task} | {gate.gate} | {gate.outcome} | {_number(gate.number)} | {gate.rule} |"
-        for gate in manifest.gates
+        f"| {gate.task} | {gate.gate} | {gate.outcome} | {_number(gate)} | {gate.rule} |" for gate in manifest.gates
     ]
     return "\n".join([
         f"{verb} {environment} to {manifest.release}", "",
-        f"Verdict: {manifest.overall}", *override, "",
+        f"Verdict: {manifest.overall}", *override, *causes, "",
         "| task | gate | outcome | number | rule |", "|---|---|---|---|---|", *rows, "",
         f"Polymart-Action: {action}", f"Polymart-Environment: {environment}",
         f"Polymart-Release: {manifest.release}", f"Polymart-Digest: {manifest.digest}",
     ])  # fmt: skip
 
 
-def _number(value: float | None) -> str:
-    return "not computable" if value is None else f"{value:.4g}"
+def _number(gate: GateLine) -> str:
+    interval = "" if gate.low is None or gate.high is None else f" [{gate.low:.4g}, {gate.high:.4g}]"
+    return "not computable" if gate.number is None else f"{gate.number:.4g}{interval}"

@@ -5,48 +5,33 @@ The digest covers every field but ``created_at``, ``code_commit`` and ``location
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from polymart.config import Suite
 from polymart.errors import ReleaseError
 from polymart.evaluation.records import Outcome, Verdict
 from polymart.files import canonical_json, digest_text, write_json
+from polymart.release.gate_lines import GateLine, Line, Part, gate_lines
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 ImageReference = Annotated[str, Field(pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$")]
-Line = Annotated[str, Field(pattern=r"^[^\r\n]*$", max_length=500)]
 OUTSIDE = {"release", "created_at", "code_commit", "locations"}
 """Fields that the digest leaves out."""
+SINCE_2 = {"gates": {"__all__": {"low", "high", "cause"}}}
+"""Fields that a manifest of version 1 does not have; left out of its digest, it still is its own."""
 Workload = Literal["polymart-serving", "polymart-jobs"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class GateLine(_Frozen):
-    """One gate of the verdict, kept in the release so that a commit can show it."""
-
-    gate: Line
-    task: Line
-    outcome: Outcome
-    number: float | None
-    """The number that decided; none if it could not be computed."""
-    rule: Line
-    """The rule in words, with its threshold."""
-
-
-class ReleaseManifest(_Frozen):
+class ReleaseManifest(Part):
     """The digests of data, code, model, bento, images and verdict that make up one release."""
 
-    version: Literal[1] = 1
-    """Version of this schema."""
+    version: Literal[1, 2] = 2
+    """Version of this schema; 2 brought intervals and causes of gates, and 1 is read as before."""
     release: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,48}-[0-9a-f]{12}$")]
     """``<suite name>-<first 12 hex digits of the digest>``."""
     suite_digest: Digest
@@ -60,7 +45,7 @@ class ReleaseManifest(_Frozen):
     bento_tag: Line
     """``name:version`` of the bento."""
     bento_digest: Digest
-    images: dict[Workload, ImageReference] = {}
+    images: dict[Workload, ImageReference] = Field(default_factory=dict)
     """Container images by digest; empty where nothing was containerised (a laptop)."""
     verdict_digest: Digest
     overall: Outcome
@@ -71,7 +56,7 @@ class ReleaseManifest(_Frozen):
     """Name and version in the model registry."""
     probe_digest: Digest | None = None
     """Digest of what the probe of the started bento measured; none if it was not probed."""
-    locations: dict[str, Line] = {}
+    locations: dict[str, Line] = Field(default_factory=dict)
     """Where checkpoint, bento and the like lie; outside the digest, since the same content may lie anywhere."""
     created_at: AwareDatetime
     """When the release was packaged; outside the digest."""
@@ -79,7 +64,8 @@ class ReleaseManifest(_Frozen):
     @property
     def digest(self) -> str:
         """``sha256:<hex>`` over every field but time, commit, locations and the name, which is made from it."""
-        return digest_text(canonical_json(self.model_dump(mode="json", exclude=OUTSIDE)))
+        left_out = dict.fromkeys(OUTSIDE, True) | (SINCE_2 if self.version == 1 else {})
+        return digest_text(canonical_json(self.model_dump(mode="json", exclude=left_out)))
 
     @model_validator(mode="after")
     def _gate_holds(self) -> ReleaseManifest:
@@ -101,7 +87,7 @@ def _require_pass(overall: str, override: str) -> None:
     if overall != "pass" and not override.strip():
         raise ReleaseError(
             f"the verdict must be 'pass' to make a release, found {overall!r}",
-            remedy="mend the failing task, or give override='<who>: <why>', which is written into the release",
+            remedy='mend what the gates name, or give --override "<who>: <why>", which is written into the release',
         )
 
 
@@ -116,7 +102,6 @@ def build_manifest(
     verdict: Verdict,
     created_at: datetime,
     code_commit: str = "",
-    override: str = "",
     model_version: str = "",
     images: Mapping[str, str] | None = None,
     probe_digest: str | None = None,
@@ -128,16 +113,17 @@ def build_manifest(
         suite: the suite that was trained; gives the name and ``suite_digest``.
         data_version: version of the tables, see `polymart.data.archives.data_version`.
         checkpoint_digest, bento_digest: ``sha256:<hex>``, see `polymart.files.digest_tree`.
+        verdict: the final one; its override is written down where it did not pass.
         created_at: time of packaging, with a time zone.
-        override: ``<who>: <why>``; needed when the verdict is not ``pass``.
         images: ``polymart-serving`` / ``polymart-jobs`` -> ``<repository>@sha256:<hex>``.
 
     Raises:
         ReleaseError: the verdict did not pass and nobody overrides it, or a part has the wrong form.
     """
+    override = "" if verdict.passed or verdict.override is None else str(verdict.override)
     _require_pass(verdict.overall, override)
     fields: dict[str, Any] = {
-        "version": 1,
+        "version": 2,
         "suite_digest": suite.digest,
         "data_version": data_version,
         "code_version": code_version,
@@ -148,8 +134,8 @@ def build_manifest(
         "images": dict(images or {}),
         "verdict_digest": _verdict_digest(verdict),
         "overall": verdict.overall,
-        "gates": _gate_lines(verdict),
-        "override": override.strip(),
+        "gates": gate_lines(verdict),
+        "override": override,
         "model_version": model_version,
         "probe_digest": probe_digest,
         "locations": dict(locations or {}),
@@ -164,14 +150,6 @@ def build_manifest(
 
 def _verdict_digest(verdict: Verdict) -> str:
     return digest_text(canonical_json(verdict.model_dump(mode="json")))
-
-
-def _gate_lines(verdict: Verdict) -> list[GateLine]:
-    return [
-        GateLine(gate=gate.gate, task=gate.task, outcome=gate.outcome, rule=" ".join(gate.rule.split()),
-                 number=gate.number if math.isfinite(gate.number) else None)
-        for gate in verdict.gates
-    ]  # fmt: skip
 
 
 def _invalid(origin: str, error: ValidationError) -> ReleaseError:

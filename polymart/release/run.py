@@ -48,7 +48,6 @@ def promote_run(
     bento_tag: str,
     bento_digest: str,
     locations: Mapping[str, str],
-    override: str = "",
 ) -> str:
     """Make a run the release that ``environment`` runs, and its model version the champion; returns its name.
 
@@ -70,7 +69,7 @@ def promote_run(
     made = build_manifest(
         suite=suite, data_version=data_version, code_version=code_version, code_commit=code_commit(),
         checkpoint_digest=found.checkpoint, bento_tag=bento_tag, bento_digest=bento_digest, verdict=verdict,
-        created_at=datetime.now(UTC), override=override, model_version=model_version,
+        created_at=datetime.now(UTC), model_version=model_version,
         probe_digest=digest_file(files.probe), locations=locations,
     )  # fmt: skip
     write_manifest(manifest, made)

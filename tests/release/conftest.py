@@ -12,6 +12,7 @@ import pytest
 from polymart.config import load_suite
 from polymart.evaluation.records import GateResult, Outcome, Verdict
 from polymart.files import digest_text
+from polymart.gates import parse_override
 from polymart.release.manifest import ReleaseManifest, build_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -26,12 +27,14 @@ def verdict(overall: Outcome = "pass", number: float = 0.123) -> Verdict:
 
 
 def parts(**changes: Any) -> dict[str, Any]:
-    """Arguments of `build_manifest`, changed as asked."""
-    return {
+    """Arguments of `build_manifest`, changed as asked; ``override`` is the verdict's."""
+    override = parse_override(changes.pop("override", ""))
+    made = {
         "suite": SUITE, "data_version": "tables-1", "code_version": "abc123",
         "checkpoint_digest": digest_text("checkpoint"), "bento_tag": "shop:1", "bento_digest": digest_text("bento"),
         "verdict": verdict(), "created_at": datetime(2026, 11, 22, tzinfo=UTC),
     } | changes  # fmt: skip
+    return made | {"verdict": made["verdict"].model_copy(update={"override": override})}
 
 
 @pytest.fixture(scope="session")
