@@ -13,7 +13,8 @@ def check_suite(suite: Suite) -> None:
     """Refuse before the first step what would otherwise fail after the training.
 
     Raises:
-        SuiteError: a task's metric or floor is unknown or does not fit its kind, or an input belongs to another kind.
+        SuiteError: a task's metric or floor is unknown or does not fit its kind, an input belongs to another kind, or
+            a bar or slice asks for what no metric can give.
     """
     for task in suite.tasks:
         metric_of(task.metric, task.kind)
@@ -24,6 +25,8 @@ def check_suite(suite: Suite) -> None:
         _check_inputs(task)
         _check_ranking(task)
         _check_items(task)
+        _check_bar(task)
+        _check_slices(task)
 
 
 def _check_ranking(task: Task) -> None:
@@ -73,3 +76,40 @@ def _check_inputs(task: Task) -> None:
             f"task {task.name!r}: floor 'personal_frequency' needs inputs.label_history",
             remedy="name the history's columns, or use the floor 'majority'",
         )
+
+
+def _check_bar(task: Task) -> None:
+    """Metrics of which more is better end at 1; the others start at 0."""
+    greater = metric_of(task.metric, task.kind).greater_is_better
+    if task.bar is not None and not (task.bar < 1 if greater else task.bar > 0):
+        asked = (
+            "greater is better and it ends at 1, so a bar lies below 1"
+            if greater
+            else ("less is better and it starts at 0, so a bar lies above 0")
+        )
+        raise SuiteError(
+            f"task {task.name!r}: no model reaches a bar of {task.bar:g} in {task.metric}: {asked}",
+            remedy="give the least value that is good enough" if greater else "give the largest error that is allowed",
+        )
+
+
+def _check_slices(task: Task) -> None:
+    names = [one.name for one in task.slices]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SuiteError(
+            f"task {task.name!r}: names of slices must be unique; found twice: {', '.join(twice)}",
+            remedy="give each slice a name of its own",
+        )
+    ends_at_1 = metric_of(task.metric, task.kind).greater_is_better
+    for one in task.slices:
+        if not one.column.strip():
+            raise SuiteError(
+                f"task {task.name!r}: slice {one.name!r} needs a column, found {one.column!r}",
+                remedy="name a column of the label rows, of their features or of an input text",
+            )
+        if one.max_gap is not None and ends_at_1 and one.max_gap >= 1:
+            raise SuiteError(
+                f"task {task.name!r}: slice {one.name!r} allows a gap of {one.max_gap:g}, and {task.metric} ends at 1: "
+                "no gap would ever be too large",
+                remedy="give max_gap in the metric's units, e.g. 0.1",
+            )
