@@ -1,178 +1,150 @@
+"""The run page says what failed and why first, and everything that was measured after it."""
+
+from __future__ import annotations
+
 import re
-from base64 import b64decode
-from dataclasses import asdict
-from html.parser import HTMLParser
 
 import pytest
+from fixtures.evaluations import CHAMPION, made_evaluation, made_verdict, score
+from fixtures.run_pages import Parsed, log_of, page
 from fixtures.tiny_suite import tiny_suite
 
-from polymart.evaluation.page import render_page
-from polymart.evaluation.records import Evaluation, Score, TaskEvaluation
-from polymart.gates import judge
-from polymart.training.log import CURVES, TrainingLog
-from polymart.training.plots import plot_training
+from polymart.evaluation.page.changes import by_gain, direction, suite_changes
+from polymart.evaluation.records import Defect, Score
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\""
-TINY = tiny_suite("mood", "reply")
-SUITE = TINY.model_copy(update={"description": HOSTILE, "gates": TINY.gates.model_copy(update={"leakage": False})})
-VOID = {"meta", "br", "link", "img", "hr", "input"}
+NAN = float("nan")
 
 
-def evaluation(num: int = 500, bound: float = 0.1) -> Evaluation:
-    score, floor = Score(value=0.8, low=0.7, high=0.9), Score(value=0.5, low=0.4, high=0.6)
-    tasks = [
-        TaskEvaluation(
-            task=name,
-            kind="binary",
-            metric="roc_auc",
-            greater_is_better=True,
-            score=score,
-            floor="majority",
-            floor_score=floor,
-            gain=Score(value=0.3, low=0.1, high=0.4),
-            gain_lower_bound=bound,
-            baseline=HOSTILE if name == "mood" else None,
-            baseline_score=floor if name == "mood" else None,
-            num_examples=num,
-            num_clusters=40,
-            data_origin="real",
+def test_names_are_shown_as_text() -> None:
+    suite = tiny_suite("mood", "reply").model_copy(update={"description": HOSTILE})
+    evaluation = made_evaluation(suite, champion=HOSTILE).model_copy(update={"skipped": {"intent": HOSTILE}})
+    slices = [evaluation.tasks[0].slices[0].model_copy(update={"group": HOSTILE, "slice": HOSTILE})]
+    tasks = [evaluation.tasks[0].model_copy(update={"slices": slices, "baseline": HOSTILE}), evaluation.tasks[1]]
+    evaluation = evaluation.model_copy(update={"tasks": tasks})
+    found = Parsed(
+        page(
+            suite,
+            evaluation,
+            made_verdict(evaluation, {("champion", HOSTILE): ("fail", HOSTILE)}, override=f"Ada: {HOSTILE}"),
+            tables={"rules": [{"table": HOSTILE, "rule": HOSTILE, "rows_before": 1200, "rows_after": 1000}]},
+            facts={HOSTILE: HOSTILE},
+            steps={HOSTILE: ("done", 1.0)},
+            release=HOSTILE,
+            drift={"href": 'drift.html" onclick="x', "action": "wait"},
         )
-        for name in ("mood", "reply")
-    ]
-    return Evaluation(
-        suite="tiny", checkpoint="sha256:0", confidence=0.95, resamples=200, tasks=tasks, skipped={"intent": HOSTILE}
     )
+    assert not found.all("script")
+    assert found.text.count(HOSTILE) >= 15
+    assert not any(name.startswith("on") for _, attributes in found.elements for name in attributes)
+    assert found.all("a") == [{"href": 'drift.html" onclick="x'}]
 
 
-def page(steps: int = 40, **changes) -> str:
-    found = evaluation(**changes)
-    log = {
-        "loss": [{"step": i, "mood": 1 / i, "reply": 1.0} for i in range(1, steps + 1)],
-        "validation": [{"step": steps, "mood": 0.4, "reply": 0.9, "mean": 0.65}],
-        "best_step": steps,
-        "precision": "float32",
-        "examples_per_s": 120.4,
-        "seconds": 3.2,
-        "stopped_early": True,
+def test_what_failed_and_why_comes_first() -> None:
+    missed = {
+        ("calibration", "reply"): ("inconclusive", "reply may be too sure of itself"),
+        ("champion", "mood"): ("fail", "mood lost 0.021 against the champion"),
     }
-    return render_page(
-        SUITE,
-        found,
-        judge(found, SUITE),
-        log=log,
-        tables={"rules": [{"table": HOSTILE, "rule": HOSTILE, "rows_before": 1200, "rows_after": 1000}]},
-        facts={HOSTILE: HOSTILE},
-        steps={"train": ("done", 12.0), "prepare": ("cached", 0.0)},
-        release="r-1",
-        drift={"href": 'drift.html" onclick="x', "action": "wait"},
-    )
-
-
-class Balanced(HTMLParser):
-    """Collects tags and attributes, and checks that every tag is closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open, self.seen, self.attributes, self.text = [], set(), [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.seen.add(tag)
-        self.attributes += attrs
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.seen.add(tag)
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-def parsed(html: str) -> Balanced:
-    parser = Balanced()
-    parser.feed(html)
-    assert parser.open == []
-    return parser
-
-
-def test_names_are_shown_as_text():
-    html = page()
-    found = parsed(html)
-    assert "script" not in found.seen
-    assert "".join(found.text).count(HOSTILE) >= 5
-    assert not any(name.startswith("on") for name, _ in found.attributes)
-    assert ("href", 'drift.html" onclick="x') in found.attributes
-
-
-def test_the_page_stands_alone_and_is_small():
-    html = page(steps=2000)
-    assert not re.search(r"https?://|//[a-z]|@import|url\(", html)
-    assert {value for name, value in parsed(html).attributes if name in ("href", "src")} == {'drift.html" onclick="x'}
-    assert len(html.encode()) < 200_000
-
-
-@pytest.mark.parametrize(
-    ("changes", "outcome"), [({}, "pass"), ({"num": 3}, "inconclusive"), ({"bound": float("nan")}, "inconclusive")]
-)
-def test_the_outcome_stands_in_the_title(changes, outcome):
-    html = page(**changes)
-    assert f"<title>tiny: {outcome}</title>" in html
-    assert f'<td class="{outcome}">{outcome}</td>' in html
-
-
-def test_curves_and_bars_stay_inside_their_frames():
-    html = page()
-    points = [
-        tuple(map(float, point.split(","))) for line in re.findall(r'points="([^"]*)"', html) for point in line.split()
+    suite = tiny_suite("reply", "mood")  # in this order
+    evaluation = made_evaluation(suite)
+    html = page(suite, evaluation, made_verdict(evaluation, missed, override="Ada: the old one is broken"))
+    text = Parsed(html).text
+    order = [
+        "✕ fail: suite tiny",
+        "2 of 5 gates did not pass.",
+        "Override by Ada: the old one is broken. The verdict stays fail",
+        "✕ fail: champion, mood mood lost 0.021 against the champion",
+        "? inconclusive: calibration, reply reply may be too sure of itself",
+        "All 5 gates",
+        "Tasks on the test period",
     ]
-    assert len(points) > 40
-    assert all(0 <= x <= 320 and 0 <= y <= 120 for x, y in points)
-    assert all(0 <= float(place) <= 100 for place in re.findall(r"(?:left|width):([\d.]+)%", html))
+    places = [text.index(line) for line in order]
+    assert places == sorted(places)
+    rows = re.findall(r'<th scope="row" class="sticky">(mood|reply)<br>', html)
+    assert rows == ["mood", "reply"]  # the failed task first, whatever the suite's order
+    assert f"Not released; {CHAMPION} stays." in text
 
 
-def test_a_run_without_release_names_the_shut_gates():
-    found = evaluation(num=3)
-    html = render_page(
-        SUITE,
-        found,
-        judge(found, SUITE),
-        log={
-            "loss": [],
-            "validation": [],
-            "best_step": 0,
-            "precision": "float32",
-            "examples_per_s": 0.0,
-            "seconds": 0.0,
-            "stopped_early": False,
-        },
-        tables={"rules": []},
-        facts={},
-        steps={},
-    )
-    text = " ".join("".join(parsed(html).text).split())
-    assert "Not released. mood: inconclusive, reply: inconclusive." in text
+@pytest.mark.parametrize(("outcome", "sign"), [("pass", "✓"), ("fail", "✕"), ("inconclusive", "?")])
+def test_the_outcome_stands_in_the_title_with_a_sign(outcome: str, sign: str) -> None:
+    missed = {} if outcome == "pass" else {("floor", "mood"): (outcome, "because")}
+    evaluation = made_evaluation(tiny_suite("mood"))
+    html = page(tiny_suite("mood"), evaluation, made_verdict(evaluation, missed))
+    assert f"<title>tiny: {outcome}</title>" in html
+    assert f'<span class="outcome {outcome}"><span aria-hidden="true">{sign}</span> {outcome}</span>' in html
 
 
-def test_the_plot_of_the_training_stands_in_the_page_itself(tmp_path):
-    assert "<img" not in page()
-    found = evaluation()
-    log = TrainingLog(best_step=2)
-    names = [f"task_{i}" for i in range(14)]
-    for step in range(1, 601):
-        log.loss.append({"step": step, **{name: 1 / step + i / 9 for i, name in enumerate(names)}})
-    for step in range(50, 601, 50):
-        log.validation.append({"step": step, "mean": 0.5, **{name: i / 9 + 1 / step for i, name in enumerate(names)}})
-        for curve in CURVES:
-            log.add(curve, step, {"task_0/task_1": 0.1} if curve == "conflict" else dict.fromkeys(names, step / 600))
-    plot_training(log, tmp_path / "plot.png")
-    content = (tmp_path / "plot.png").read_bytes()
-    html = render_page(
-        SUITE, found, judge(found, SUITE), log=asdict(log), tables={"rules": []}, facts={}, steps={}, plot=content
-    )
-    (encoded,) = re.findall(r'<img src="data:image/png;base64,([A-Za-z0-9+/=]+)" alt="[^"]+">', html)
-    assert b64decode(encoded) == content
-    assert len(html) < 2_000_000
+def test_a_release_an_override_and_a_replaced_release_are_told() -> None:
+    text = Parsed(page(release="tiny-0123")).text
+    assert "Released as tiny-0123" in text
+    assert "All 4 gates passed." in text
+    assert "verride" not in text
+    assert "local now runs tiny-4567" in Parsed(page(replaced_by="tiny-4567")).text
+
+
+def test_a_broken_checkpoint_has_a_page() -> None:
+    suite = tiny_suite("mood")
+    defect = Defect(defect="not_finite", task="mood", what="12 of 90 weights of the head are NaN")
+    evaluation = made_evaluation(suite).model_copy(update={"tasks": [], "defects": [defect]})
+    verdict = made_verdict(evaluation, {("integrity", "mood"): ("fail", "mood: 12 of 90 weights are NaN")})
+    text = Parsed(page(suite, evaluation, verdict)).text
+    assert "✕ fail: integrity, mood mood: 12 of 90 weights are NaN" in text
+    assert "not finite of mood: 12 of 90 weights of the head are NaN" in text
+    assert "Tasks on the test period" not in text
+
+
+def test_numbers_that_could_not_be_computed_draw_nothing() -> None:
+    suite = tiny_suite("mood")
+    nothing = Score(value=NAN, low=NAN, high=NAN)
+    (task,) = made_evaluation(suite).tasks
+    rival = task.champion.model_copy(update={"gain": nothing})
+    broken = task.model_copy(update={"score": nothing, "gain": nothing, "champion": rival,
+                                     "slices": [task.slices[0].model_copy(update={"gain": nothing})]})  # fmt: skip
+    evaluation = made_evaluation(suite).model_copy(update={"tasks": [broken]})
+    html = page(suite, evaluation)
+    assert "nan" not in re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL).lower()
+    assert "not computable" in html
+
+
+def test_a_first_release_and_tasks_without_extras_have_a_page() -> None:
+    suite = tiny_suite("mood")
+    bare = made_evaluation(suite).tasks[0].model_copy(
+        update={"slices": [], "calibration": None, "champion": None, "single_task": None, "leakage": [],
+                "baseline": None, "baseline_score": None}
+    )  # fmt: skip
+    parts = {"tasks": [bare], "champion": "", "latency": None, "size_mb": None, "feature_age": []}
+    text = Parsed(page(suite, made_evaluation(suite).model_copy(update=parts), log=log_of(suite) | {"loss": []})).text
+    assert "Nothing was released before" in text
+    for absent in ("Slices", "Reliability", "searches for a label", "Age of the features"):
+        assert absent not in text
+
+
+def test_gains_over_the_champion_are_sorted_in_units_of_their_margins() -> None:
+    evaluation = made_evaluation(tiny_suite("mood", "reply", "units"))
+    gains = {"mood": (0.01, 0.005), "reply": (-0.002, 0.001), "units": (-0.009, 0.1)}
+    tasks = [
+        task.model_copy(update={"champion": task.champion.model_copy(
+            update={"gain": score(gains[task.task][0], 0.001), "margin": gains[task.task][1]})})
+        for task in evaluation.tasks
+    ]  # fmt: skip
+    assert [task.task for task, _ in by_gain(evaluation.model_copy(update={"tasks": tasks}))] == [
+        "reply",
+        "units",
+        "mood",
+    ]
+    assert [direction(score(value, 0.01)) for value in (-0.1, 0.0, 0.1)] == ["worse", "no clear change", "better"]
+
+
+def test_differences_of_the_suites_are_named() -> None:
+    before, after = tiny_suite("mood", "reply"), tiny_suite("mood", "units", max_steps=7)
+    heavier = [task.model_copy(update={"weight": 2.0}) if task.name == "mood" else task for task in after.tasks]
+    after = after.model_copy(update={"tasks": heavier})
+    changes = {change.key: (change.before, change.after) for change in suite_changes(before, after)}
+    assert changes["tasks.mood.weight"] == ("1.0", "2.0")
+    assert changes["tasks.reply"] == ("present", "none")
+    assert changes["training.max_steps"][1] == "7"
+    assert suite_changes(before, before) == []
+    text = Parsed(page(after, champion_suite=before)).text
+    assert f"{len(changes)} keys of the suite differ" in text
+    assert "Its suite is the same." in Parsed(page(after, champion_suite=after)).text
+    assert "suite is out of reach" in Parsed(page(after)).text
