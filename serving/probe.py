@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import numpy as np
@@ -22,10 +24,33 @@ from serving.startup import open_features
 TOLERANCE = 1e-4
 """Largest accepted difference of a score, relative where the score is above 1 (units)."""
 REQUEST_TIMEOUT_S = 30.0
+REQUESTS, DISTINCT = 500, 60
+"""Requests in all, enough that the second slowest bounds the 99th percentile at 95 % (one hiccup of the machine decides
+nothing), and distinct ones, each of which costs the trainer's answer too."""
+
+
+def probe_outcome(bento: Path, checkpoint: Path, examples: Path, feature_store: Path) -> dict[str, Any]:
+    """What `probe_bento` returns; a bento that fails its probe is a result too, which the gate ``probe`` judges.
+
+    Returns:
+        As `probe_bento`; of a bento that failed, ``status`` is ``"fail"``, ``cause`` tells why, ``log`` holds the
+        whole message, and what was not measured is None or empty.
+    """
+    try:
+        return probe_bento(bento, checkpoint, examples, feature_store)
+    except ReleaseError as error:
+        cause = error.message.partition("\n")[0]
+        return _result(status="fail", cause=cause.partition("; the end of its log:")[0], log=str(error))
 
 
 def probe_bento(
-    bento: Path, checkpoint: Path, examples: Path, feature_store: Path, *, timeout_s: float = 90, requests: int = 60
+    bento: Path,
+    checkpoint: Path,
+    examples: Path,
+    feature_store: Path,
+    *,
+    timeout_s: float = 90,
+    requests: int = REQUESTS,
 ) -> dict[str, Any]:
     """Start exactly this bento and hold its answers against a `Predictor` of ``checkpoint``.
 
@@ -35,12 +60,12 @@ def probe_bento(
         examples: folder with ``<task>.parquet``; source of the golden requests.
         feature_store: materialised feature store that both sides read.
         timeout_s: seconds until the server must be ready.
-        requests: golden requests, sent one after another; at least one per task is sent.
+        requests: how many are sent, one after another, golden requests in turn; at least one per task is sent.
 
     Returns:
-        ``ready_s`` (seconds), ``p50_ms`` and ``p99_ms`` of a request (milliseconds), ``max_difference``,
-        ``differences`` per task, ``unserved`` (tasks without an endpoint, which nothing was asked about),
-        ``requests`` and ``status``, which is ``"pass"``.
+        ``ready_s`` (seconds), ``p50_ms`` and ``p99_ms`` of a request and ``durations_ms`` of each (milliseconds),
+        ``max_difference``, ``differences`` per task, ``tolerance``, ``unserved`` (tasks without an endpoint, which
+        nothing was asked about), ``status``, which is ``"pass"``, and ``cause`` and ``log``, which are empty.
 
     Raises:
         ReleaseError: the bento holds another checkpoint, was not ready in time, a request failed, a head differs by
@@ -48,22 +73,33 @@ def probe_bento(
     """
     _same_checkpoint(bento, checkpoint)
     predictor = Predictor.load(checkpoint)
-    golden = golden_requests(predictor, open_features(str(feature_store)), examples, requests)
+    golden = golden_requests(predictor, open_features(str(feature_store)), examples, min(requests, DISTINCT))
     with running(bento, feature_store, timeout_s=timeout_s) as server:
         try:
             with httpx.Client(base_url=server.url, timeout=REQUEST_TIMEOUT_S) as client:
-                differences, durations_ms = _ask(client, golden, predictor.checkpoint.digest)
+                asked = islice(cycle(golden), max(requests, len(golden)))
+                differences, durations_ms = _ask(client, asked, predictor.checkpoint.digest)
                 _check_refusals(client, {one.endpoint for one in golden})
             _check_parity(differences)
         except (ReleaseError, httpx.HTTPError) as error:
             raise _with_log(error, server) from error
-    return {
-        "ready_s": round(server.ready_s, 3),
-        "p50_ms": float(np.percentile(durations_ms, 50)), "p99_ms": float(np.percentile(durations_ms, 99)),
-        "max_difference": max(differences.values()), "differences": differences,
-        "unserved": unserved_tasks(predictor),
-        "requests": len(golden), "status": "pass",
-    }  # fmt: skip
+    return _result(
+        status="pass",
+        ready_s=round(server.ready_s, 3),
+        p50_ms=float(np.percentile(durations_ms, 50)),
+        p99_ms=float(np.percentile(durations_ms, 99)),
+        durations_ms=durations_ms,
+        max_difference=max(differences.values()),
+        differences=differences,
+        unserved=unserved_tasks(predictor),
+    )
+
+
+def _result(status: Literal["pass", "fail"], **measured: Any) -> dict[str, Any]:
+    """``probe.json``; what was not measured is None or empty."""
+    nothing = dict.fromkeys(("ready_s", "p50_ms", "p99_ms", "max_difference"))
+    empty = {"durations_ms": [], "differences": {}, "unserved": [], "cause": "", "log": ""}
+    return {"status": status, "tolerance": TOLERANCE, **nothing, **empty, **measured}
 
 
 def _same_checkpoint(bento: Path, checkpoint: Path) -> None:
@@ -78,7 +114,7 @@ def _same_checkpoint(bento: Path, checkpoint: Path) -> None:
         raise ReleaseError(f"the bento must hold checkpoint {expected}, found {found}", remedy="build the bento again")
 
 
-def _ask(client: httpx.Client, golden: list[Golden], digest: str) -> tuple[dict[str, float], list[float]]:
+def _ask(client: httpx.Client, golden: Iterable[Golden], digest: str) -> tuple[dict[str, float], list[float]]:
     """Send every request; the largest difference per task and every request's duration in milliseconds."""
     differences: dict[str, float] = {}
     durations_ms = []

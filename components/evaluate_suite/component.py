@@ -9,6 +9,8 @@ from components.image import IMAGE
 def evaluate_suite(
     examples: dsl.Input[dsl.Dataset],
     checkpoint: dsl.Input[dsl.Model],
+    champion: dsl.Input[dsl.Model],
+    baselines: dsl.Input[dsl.Model],
     evaluation: dsl.Output[dsl.Artifact],
     predictions: dsl.Output[dsl.Dataset],
     metrics: dsl.Output[dsl.Metrics],
@@ -17,9 +19,13 @@ def evaluate_suite(
 ) -> None:
     """Score the checkpoint on every task's test period, with intervals, floors and baselines.
 
+    Classical baselines are fitted once and kept in ``classical/`` of the work folder.
+
     Args:
         examples: folder written by `retrieve_features`.
         checkpoint: folder written by `train_suite`.
+        champion: folder written by `fetch_champion`; its checkpoint is scored on the same test rows.
+        baselines: folder written by `train_baselines`; its checkpoints are scored on the same test rows.
         evaluation: JSON (schema: ``polymart/evaluation/records.py``).
         predictions: folder with ``<task>.parquet``: example_id, cluster, event_timestamp, split, label,
             prediction, score.
@@ -33,9 +39,10 @@ def evaluate_suite(
     """
     from pathlib import Path
 
-    from polymart.config import Suite
+    from polymart.config import Settings, Suite
     from polymart.errors import shown_to_user
     from polymart.evaluation.evaluate import evaluate_suite
+    from polymart.evaluation.rivals import read_champion
     from polymart.files import write_json
     from polymart.progress import Progress
 
@@ -45,7 +52,14 @@ def evaluate_suite(
     bars: dict = {}
     with shown_to_user():
         result = evaluate_suite(
-            Path(examples.path), Path(checkpoint.path), Suite.from_json(suite), Path(predictions.path), report
+            Path(examples.path),
+            Path(checkpoint.path),
+            Suite.from_json(suite),
+            Path(predictions.path),
+            report,
+            champion=read_champion(Path(champion.path)),
+            baselines=Path(baselines.path),
+            kept=Settings().work_dir / "classical",
         )
     result.write(Path(evaluation.path))
     for task in result.tasks:

@@ -22,25 +22,28 @@ def probe_bento(
         checkpoint: folder written by `train_suite`; the reference for parity.
         examples: folder written by `retrieve_features`; source of the golden requests.
         feature_store: folder written by `materialize_features`.
-        probe: JSON with the largest difference per head, the tasks without an endpoint, p50 and p99 in milliseconds,
-            seconds until ready.
-        metrics: the same numbers.
+        probe: JSON with ``status`` (``pass`` or ``fail``), ``cause`` of a failure, the largest difference per head,
+            the tasks without an endpoint, each request's duration, p50 and p99 in milliseconds, seconds until ready.
+        metrics: the numbers that were measured.
         code_version: digest of the library's source; a cache key.
 
     Raises:
-        ReleaseError: not ready in time, a request failed, or a head differs by more than 1e-4.
+        CheckpointError: the checkpoint does not match its manifest.
     """
     from pathlib import Path
 
     from polymart.errors import shown_to_user
     from polymart.files import write_json
-    from serving.probe import probe_bento
+    from serving.probe import probe_outcome
 
     with shown_to_user():
-        result = probe_bento(Path(bento.path), Path(checkpoint.path), Path(examples.path), Path(feature_store.path))
+        result = probe_outcome(Path(bento.path), Path(checkpoint.path), Path(examples.path), Path(feature_store.path))
     if result["unserved"]:
         print(f"no endpoint serves {', '.join(result['unserved'])} yet: these heads were not probed", flush=True)
+    if result["status"] == "fail":
+        print(result["log"], flush=True)
     write_json(probe.path, result)
     for name in ("ready_s", "p50_ms", "p99_ms", "max_difference"):
-        metrics.log_metric(name, result[name])
+        if result[name] is not None:
+            metrics.log_metric(name, result[name])
     write_json(metrics.path, metrics.metadata)  # an artifact without a file is never found in the local cache

@@ -5,21 +5,19 @@ from typing import NamedTuple
 from kfp import dsl
 
 from components.evaluate_suite.component import evaluate_suite
+from components.gate_release.component import gate_release
 from components.gate_suite.component import gate_suite
-from components.materialize_features.component import materialize_features
-from components.package_bento.component import package_bento
 from components.prepare_tables.component import prepare_tables
-from components.probe_bento.component import probe_bento
-from components.promote_release.component import promote_release
-from components.register_model.component import register_model
 from components.retrieve_features.component import retrieve_features
 from components.train_suite.component import train_suite
 from components.validate_tables.component import validate_tables
-from pipelines.tasks import GIT_SECRET, MLFLOW_SECRET, configure
+from pipelines.tasks import configure
+from pipelines.training.release import release
+from pipelines.training.rivals import rivals
 
 
 class Outputs(NamedTuple):
-    """What a run leaves for the run page and for monitoring, whether or not the gate opened."""
+    """What a run leaves for the run page and for monitoring, whether or not the gates opened."""
 
     tables: dsl.Dataset
     examples: dsl.Dataset
@@ -27,8 +25,8 @@ class Outputs(NamedTuple):
     plot: dsl.Artifact
     evaluation: dsl.Artifact
     predictions: dsl.Dataset
-    verdict: dsl.Artifact
-    outcome: str
+    verdict: str
+    """Where the final verdict lies: kfp lets branches share a parameter, not an artifact."""
 
 
 @dsl.pipeline(name="polymart-training", description="From archives to a promoted release of one multi-task model.")
@@ -39,6 +37,7 @@ def training(
     tracking_uri: str = "",
     repository: str = "",
     environment: str = "local",
+    override: str = "",
 ) -> Outputs:
     """Train, gate and release a suite.
 
@@ -49,6 +48,7 @@ def training(
         tracking_uri: MLflow server; empty means the pod's POLYMART_MLFLOW_URI.
         repository: deployment git repository; empty means the pod's POLYMART_DEPLOY_REPO.
         environment: overlay that a passing release is promoted to.
+        override: ``<who>: <why>``, to release a candidate that does not pass; empty for nobody.
     """
     versions = {"suite": suite, "data_version": data_version, "code_version": code_version}
     prepared = prepare_tables(**versions)
@@ -61,52 +61,28 @@ def training(
     trained = train_suite(examples=examples, suite=suite, code_version=code_version)
     configure(trained, cpu="4", memory="16Gi", gpus=1, retries=2, work=True)
     checkpoint = trained.outputs["checkpoint"]
-    evaluated = evaluate_suite(examples=examples, checkpoint=checkpoint, suite=suite, code_version=code_version)
-    configure(evaluated, cpu="4", memory="16Gi", gpus=1)
+    candidate = {"examples": examples, "checkpoint": checkpoint, "suite": suite, "code_version": code_version}
+    deployment = {"tracking_uri": tracking_uri, "repository": repository, "environment": environment}
+    evaluated = evaluate_suite(**candidate, **rivals(**candidate, **deployment).outputs)
+    configure(evaluated, cpu="4", memory="16Gi", gpus=1, work=True)
     evaluation = evaluated.outputs["evaluation"]
-    gated = configure(gate_suite(evaluation=evaluation, suite=suite, code_version=code_version))
-    verdict = gated.outputs["verdict"]
+    gated = gate_suite(evaluation=evaluation, suite=suite, code_version=code_version, override=override)
+    verdict = configure(gated).outputs["verdict"]
 
-    with dsl.If(gated.outputs["Output"] == "release", name="gate-passed"):
-        registered = register_model(
+    with dsl.If(gated.outputs["Output"] == "release", name="suite-passed"):
+        released = release(
+            tables=tables,
+            examples=examples,
             checkpoint=checkpoint,
-            evaluation=evaluation,
-            verdict=verdict,
             log=trained.outputs["log"],
-            examples=examples,
-            **versions,
-            tracking_uri=tracking_uri,
-            pipeline_run=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
-        )
-        configure(registered, retries=2, secrets=(MLFLOW_SECRET,))
-        stored = configure(materialize_features(tables=tables, code_version=code_version), cpu="2", memory="8Gi")
-        packaged = configure(package_bento(checkpoint=checkpoint, code_version=code_version), cpu="2", memory="8Gi")
-        bento = packaged.outputs["bento"]
-        probed = probe_bento(
-            bento=bento,
-            checkpoint=checkpoint,
-            examples=examples,
-            feature_store=stored.outputs["feature_store"],
-            code_version=code_version,
-        )
-        configure(probed, cpu="2", memory="4Gi")
-        promoted = promote_release(
-            checkpoint=checkpoint,
-            bento=bento,
-            feature_store=stored.outputs["feature_store"],
-            examples=examples,
+            evaluation=evaluation,
             predictions=evaluated.outputs["predictions"],
-            log=trained.outputs["log"],
-            evaluation=evaluation,
             verdict=verdict,
-            probe=probed.outputs["probe"],
             **versions,
-            model_version=registered.output,
-            repository=repository,
-            environment=environment,
-            tracking_uri=tracking_uri,
+            **deployment,
         )
-        configure(promoted, retries=2, secrets=(GIT_SECRET, MLFLOW_SECRET))
+    with dsl.Else(name="suite-kept"):
+        kept = configure(gate_release(verdict=verdict, suite=suite, code_version=code_version))
 
     return Outputs(
         tables=tables,
@@ -115,6 +91,5 @@ def training(
         plot=trained.outputs["plot"],
         evaluation=evaluation,
         predictions=evaluated.outputs["predictions"],
-        verdict=verdict,
-        outcome=gated.outputs["Output"],
+        verdict=dsl.OneOf(released.output, kept.outputs["place"]),
     )

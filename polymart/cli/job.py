@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from polymart.config import Settings, Suite
-from polymart.evaluation.records import Evaluation, Verdict
+from polymart.evaluation.records import Evaluation, Override, Verdict
 from polymart.files import read_json, storage_errors
 
 
@@ -25,12 +25,11 @@ class Job:
     settings: Settings
     folder: Path
     """``<work>/runs/<suite>-<time>``: log, run page, drift report."""
-    outcome: str
-    """pass, fail or inconclusive."""
     evaluation: Evaluation
     verdict: Verdict
+    """The final one."""
     release: str = ""
-    """Name of this run's release, if the environment ``local`` runs it; empty if the gate stayed shut."""
+    """Name of this run's release, if the environment ``local`` runs it; empty if a gate stayed shut."""
     replaced_by: str = ""
     """The release that ``local`` runs instead: an unchanged run does not promote again over a later decision."""
     drift: Path | None = None
@@ -42,8 +41,24 @@ class Job:
     """Largest resident size among the steps' processes."""
 
 
-def run_job(suite: Suite, suite_file: Path, settings: Settings, *, cache: bool = True, monitor: bool = True) -> Job:
+def run_job(
+    suite: Suite,
+    suite_file: Path,
+    settings: Settings,
+    *,
+    cache: bool = True,
+    monitor: bool = True,
+    override: Override | None = None,
+) -> Job:
     """Run the training pipeline and a monitoring pass, write the run page.
+
+    Args:
+        suite: what is trained.
+        suite_file: where it was read from; a retraining names it.
+        settings: folders and addresses.
+        cache: reuse steps whose inputs are unchanged.
+        monitor: watch the months after training.
+        override: by whom and why a candidate that does not pass is released.
 
     Raises:
         PolymartError: a step failed; the message is the step's own.
@@ -61,18 +76,18 @@ def run_job(suite: Suite, suite_file: Path, settings: Settings, *, cache: bool =
     versions = {"data_version": suite_data_version(suite, settings), "code_version": code_version()}
     with storage_errors(work), StepView() as view:
         runner = partial(_run, root=work / "pipelines", log=folder / "run.log", listen=view, cache=cache)
-        outputs = runner("training", _training_arguments(suite, settings, versions))
+        outputs = runner("training", _training_arguments(suite, settings, versions, override))
         watched = runner("monitoring", _monitoring_arguments(suite, suite_file, outputs, versions)) if monitor else {}
     evaluation = Evaluation.read(Path(outputs["evaluation"].path))
+    verdict = Verdict.read(Path(outputs["verdict"]))
     job = Job(
         suite=suite,
         suite_file=suite_file,
         settings=settings,
         folder=folder,
-        outcome=str(outputs["outcome"]),
         evaluation=evaluation,
-        verdict=Verdict.read(Path(outputs["verdict"].path)),
-        **(_releases(settings, evaluation.checkpoint) if outputs["outcome"] == "pass" else {}),
+        verdict=verdict,
+        **(_releases(settings, evaluation.checkpoint) if verdict.may_release else {}),
         drift=Path(watched["drift"].path) / "report.html" if watched else None,
         action=str(watched.get("action", "")),
         seconds=view.seconds,
@@ -92,13 +107,16 @@ def _run(name: str, arguments: dict[str, Any], **where: Any) -> dict[str, Any]:
     return run_local(load_pipeline(name), arguments, **where)
 
 
-def _training_arguments(suite: Suite, settings: Settings, versions: dict[str, str]) -> dict[str, Any]:
+def _training_arguments(
+    suite: Suite, settings: Settings, versions: dict[str, str], override: Override | None
+) -> dict[str, Any]:
     return {
         "suite": suite.to_json(),
         **versions,
         "tracking_uri": settings.tracking_uri,
         "repository": settings.deployment_repository,
         "environment": "local",
+        "override": str(override or ""),
     }
 
 

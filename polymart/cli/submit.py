@@ -24,6 +24,9 @@ def submit(
     run_name: Annotated[str, typer.Option(help="Default: suite, pipeline and time.")] = "",
     argument: Annotated[list[str] | None, typer.Option(help="name=value of a pipeline parameter; repeatable.")] = None,
     image: Annotated[str, typer.Option(help="Image of every component, with digest.")] = "",
+    override: Annotated[
+        str, typer.Option(help="Training: 'who: why', to release a candidate that does not pass.")
+    ] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; exit status 1 if it is not success.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 86_400,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compile, check and show; send nothing.")] = False,
@@ -36,12 +39,15 @@ def submit(
     from pipelines.compiling import compile_pipeline
     from polymart.config import Settings, load_suite
     from polymart.evaluation.checks import check_suite
+    from polymart.gates import parse_override
 
     settings, loaded = Settings(), load_suite(suite)
     check_suite(loaded)
+    given = _pairs([*(argument or []), *([f"override={override}"] if override else [])])
+    parse_override(given.get("override", ""))
     with tempfile.TemporaryDirectory(prefix="polymart-submit-") as folder:
         package = compile_pipeline(pipeline, Path(folder) / f"{pipeline}.yaml", image=image)
-        arguments = fill_arguments(package, _pairs(argument or []), _known(loaded))
+        arguments = fill_arguments(package, given, _known(loaded))
         if dry_run:
             typer.echo(_shown(pipeline, package, arguments))
             return

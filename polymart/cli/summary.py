@@ -14,17 +14,21 @@ COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 
 
 def print_summary(job: Job) -> None:
-    """Print results per task, what was skipped, and the commands that come next."""
+    """Print results per task, what was skipped, each gate that did not pass, and the commands that come next."""
+    from polymart.gates import explain
+
     out = console()
     out.print(_table(job))
     for task, reason in job.evaluation.skipped.items():
         out.print(f"skipped {task}: {reason}", markup=False)
+    for line in explain(job.verdict):
+        out.print(line, markup=False)
     if job.release:
         out.print(f"\nReleased {job.release} to the environment local.", markup=False)
     elif job.replaced_by:
         out.print(f"\nReleased before; local now runs {job.replaced_by}: see polymart deploy history.", markup=False)
     else:
-        out.print(f"\nNot released: the verdict is {job.outcome}; the gates above say why.", markup=False)
+        out.print(f"\nNot released: the verdict is {job.verdict.overall}; the lines above say why.", markup=False)
     if job.action:
         out.print(f"Monitoring decided: {job.action}", markup=False)
     for name, value in _next(job):
@@ -59,6 +63,8 @@ def _table(job: Job) -> object:
     from rich import box
     from rich.table import Table
 
+    from polymart.gates import worst
+
     title = f"Suite {job.suite.name}: test months, {job.evaluation.confidence:.0%} intervals"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("task, metric", no_wrap=True)
@@ -66,9 +72,8 @@ def _table(job: Job) -> object:
     table.add_column("floor, classical", overflow="fold")
     table.add_column("verdict", no_wrap=True)
     table.add_column("n, data", no_wrap=True)
-    outcomes = {gate.task: gate.outcome for gate in job.verdict.gates}
     for task in job.evaluation.tasks:
-        outcome = outcomes.get(task.task, "inconclusive")
+        outcome = worst(gate.outcome for gate in job.verdict.gates if gate.task == task.task)
         classical = f", {task.baseline_score.value:.3f}" if task.baseline_score else ""
         table.add_row(
             f"{task.task}\n[dim]{task.metric} {'↑' if task.greater_is_better else '↓'}[/]",

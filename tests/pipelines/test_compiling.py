@@ -55,7 +55,10 @@ def tasks_of(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_only_networked_and_resuming_steps_are_retried(training: list[dict[str, Any]]) -> None:
     retried = {name for name, task in tasks_of(training[0]).items() if "retryPolicy" in task}
-    assert retried == {"prepare-tables", "register-model", "promote-release", "train-suite"}
+    assert retried == {
+        "prepare-tables", "find-champion", "fetch-champion", "train-baselines", "register-model", "promote-release",
+        "train-suite",
+    }  # fmt: skip
 
 
 def test_training_keeps_its_state_on_a_volume_that_the_cluster_manifests_bring(training: list[dict[str, Any]]) -> None:
@@ -73,17 +76,31 @@ def test_every_step_is_cached_on_versions(training: list[dict[str, Any]]) -> Non
     assert prepare["cachingOptions"]["enableCache"]
     assert {"data_version", "code_version", "suite"} <= set(prepare["inputs"]["parameters"])
     unversioned = {n for n, t in tasks.items() if "code_version" not in t["inputs"].get("parameters", {})}
-    assert unversioned == {name for name in tasks if name.startswith("condition")}
+    assert unversioned == {name for name in tasks if name.startswith("condition")} | {"find-champion"}
 
 
-def test_the_gate_is_a_condition_on_the_verdict(training: list[dict[str, Any]]) -> None:
-    conditions = [
-        t for t in tasks_of(training[0]).values() if "triggerPolicy" in t and "condition" in t["triggerPolicy"]
-    ]
-    assert len(conditions) == 1
-    assert "'release'" in conditions[0]["triggerPolicy"]["condition"]
-    behind = next(c for c in training[0]["components"].values() if "dag" in c)["dag"]["tasks"]
-    assert {"register-model", "package-bento", "probe-bento", "promote-release"} <= set(behind)
+def test_the_gates_are_conditions_on_their_verdicts(training: list[dict[str, Any]]) -> None:
+    conditions = {
+        task["taskInfo"]["name"]: (task["triggerPolicy"]["condition"], task["componentRef"]["name"])
+        for task in tasks_of(training[0]).values()
+        if "triggerPolicy" in task
+    }
+    asked = {name: condition for name, (condition, _) in conditions.items()}
+    passed = "inputs.parameter_values['pipelinechannel--gate-suite-Output'] == 'release'"
+    assert asked == {
+        "suite-passed": passed,
+        "suite-kept": f"!({passed})",
+        "release-passed": "inputs.parameter_values['pipelinechannel--gate-release-Output'] == 'release'",
+    }
+    behind = {name: training[0]["components"][component]["dag"]["tasks"] for name, (_, component) in conditions.items()}
+    assert {name: set(tasks) for name, tasks in behind.items()} == {
+        "suite-passed": {"release"},
+        "suite-kept": {"gate-release"},
+        "release-passed": {"promote-release"},
+    }
+    assert {"register-model", "package-bento", "probe-bento", "gate-release"} < set(
+        training[0]["components"]["comp-release"]["dag"]["tasks"]
+    )
 
 
 def test_secrets_are_named_never_held(training: list[dict[str, Any]]) -> None:

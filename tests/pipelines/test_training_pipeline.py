@@ -16,15 +16,21 @@ from fixtures.machine import environment, make_machine, small_suite
 
 from polymart.cli.job import Job, run_job
 from polymart.config import Settings, Suite
+from polymart.evaluation.records import Override
+from polymart.gates import explain
 from polymart.release.promotion import current_manifest, history
 
-LEGS_BEFORE_THE_GATE = {
+LEGS_OF_EVERY_RUN = {
     "prepare_tables",
     "validate_tables",
     "retrieve_features",
     "train_suite",
+    "find_champion",
+    "fetch_champion",
+    "train_baselines",
     "evaluate_suite",
     "gate_suite",
+    "gate_release",
 }
 LEGS_BEHIND_THE_GATE = {"register_model", "materialize_features", "package_bento", "probe_bento", "promote_release"}
 GENEROUS = 1e6
@@ -35,12 +41,12 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return make_machine(tmp_path_factory.mktemp("machine"))
 
 
-def run(suite: Suite, settings: Settings) -> Job:
+def run(suite: Suite, settings: Settings, override: Override | None = None) -> Job:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment(settings).items():
             patch.setenv(name, value)
         patch.setenv("CI", "true")
-        return run_job(suite, Path("suites/small.yaml"), settings)
+        return run_job(suite, Path("suites/small.yaml"), settings, override=override)
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +64,9 @@ def refused(settings: Settings) -> Job:
 
 
 def test_a_passing_verdict_releases(released: Job, settings: Settings) -> None:
-    assert released.outcome == "pass"
-    assert set(released.states) >= LEGS_BEFORE_THE_GATE | LEGS_BEHIND_THE_GATE | {"detect_drift"}
+    assert released.verdict.passed, explain(released.verdict)
+    assert {"floor", "integrity", "leakage", "probe", "latency"} <= {gate.gate for gate in released.verdict.gates}
+    assert set(released.states) >= LEGS_OF_EVERY_RUN | LEGS_BEHIND_THE_GATE | {"detect_drift"}
     assert set(released.states.values()) == {"done"}
     manifest = current_manifest(settings.deployment_repository, "local")
     assert released.release == manifest.release
@@ -108,14 +115,15 @@ def test_the_run_leaves_a_page_a_log_and_a_drift_report(released: Job) -> None:
 
 def test_a_second_run_repeats_no_step(released: Job, settings: Settings) -> None:
     again = run(released.suite, settings)
-    assert set(again.states.values()) == {"cached"}
-    assert again.evaluation == released.evaluation
+    assert {step for step, state in again.states.items() if state != "cached"} == {"find_champion"}, "asked every time"
+    assert again.evaluation == released.evaluation, "the candidate runs now, yet is not held against itself"
     assert len(history(settings.deployment_repository, "local")) == 1
 
 
 def test_a_shut_gate_releases_nothing(refused: Job, released: Job, settings: Settings) -> None:
-    assert refused.outcome in ("fail", "inconclusive")
+    assert refused.verdict.overall in ("fail", "inconclusive")
     assert not LEGS_BEHIND_THE_GATE & set(refused.states)
+    assert [line.split(":")[1] for line in explain(refused.verdict)] == [f" {refused.suite.tasks[0].name}"]
     assert refused.release == ""
     assert "Not released" in (refused.folder / "index.html").read_text()
     assert current_manifest(settings.deployment_repository, "local").release == released.release
@@ -134,9 +142,45 @@ def test_monitoring_the_current_release_twice_says_the_same(released: Job, setti
     assert len(ledger.read_text().splitlines()) == len(set(ledger.read_text().splitlines())) > 0
 
 
-def test_an_unchanged_run_does_not_promote_over_a_later_release(released: Job, settings: Settings) -> None:
-    later = run(small_suite("later", margin=GENEROUS), settings)
+@pytest.fixture(scope="module")
+def later(released: Job, settings: Settings) -> Job:
+    """Another candidate, after the first release; held against a model of each task too."""
+    suite = small_suite("later", margin=GENEROUS)
+    gates = suite.gates.model_copy(update={"single_task": True})
+    tasks = [task.model_copy(update={"regression_margin": GENEROUS}) for task in suite.tasks]
+    return run(suite.model_copy(update={"gates": gates, "tasks": tasks}), settings)
+
+
+def test_the_next_candidate_is_held_against_the_release_and_models_of_one_task(released: Job, later: Job) -> None:
+    assert (released.evaluation.champion, later.evaluation.champion) == ("", released.release)
+    for first, second in zip(released.evaluation.tasks, later.evaluation.tasks, strict=True):
+        assert first.champion is None
+        assert first.single_task is None
+        assert second.champion.checkpoint == released.evaluation.checkpoint
+        assert second.champion.score.value == first.score.value, "the same model on the same rows"
+        assert second.single_task.checkpoint not in (released.evaluation.checkpoint, later.evaluation.checkpoint)
+
+
+def test_an_unchanged_run_does_not_promote_over_a_later_release(released: Job, later: Job, settings: Settings) -> None:
     assert later.release == current_manifest(settings.deployment_repository, "local").release != released.release
     again = run(released.suite, settings)
     assert (again.release, again.replaced_by) == ("", later.release)
     assert current_manifest(settings.deployment_repository, "local").release == later.release
+
+
+def test_an_override_releases_the_refused_candidate_and_is_told_wherever_it_is(
+    refused: Job, settings: Settings
+) -> None:
+    ada = Override(who="Ada", why="the champion loses orders")
+    forced = run(refused.suite, settings, ada)
+    assert forced.states["train_suite"] == "cached", "the same candidate"
+    assert (forced.verdict.overall, forced.verdict.override) == (refused.verdict.overall, ada)
+    assert forced.verdict.gates[: len(refused.verdict.gates)] == refused.verdict.gates
+    manifest = current_manifest(settings.deployment_repository, "local")
+    assert forced.release == manifest.release
+    assert (manifest.overall, manifest.override) == (refused.verdict.overall, str(ada))
+    (line,) = [gate for gate in manifest.gates if gate.outcome != "pass"]
+    assert line.cause == explain(refused.verdict)[0].split(": ", 1)[1]
+    assert None not in (line.low, line.high)
+    assert str(ada) in (forced.folder / "index.html").read_text()
+    assert history(settings.deployment_repository, "local")[0].override == str(ada)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,15 @@ from checkpoints import SUITE, processes_of, save_tiny_checkpoint
 from fixtures.tiny_suite import tiny_checkpoint, tiny_suite
 
 from polymart.errors import ReleaseError
+from polymart.gates.probe import probe as probe_gate
 from polymart.model.predictor import Predictor
 from serving.golden import difference, unserved_tasks
 from serving.packaging import BuiltBento, bento_digest, build_bento
-from serving.probe import probe_bento
+from serving.probe import probe_bento, probe_outcome
+
+
+REQUIRED = {"status", "tolerance", "ready_s", "p50_ms", "p99_ms", "durations_ms", "max_difference", "differences",
+            "unserved", "cause", "log"}  # fmt: skip
 
 
 @pytest.fixture
@@ -28,10 +34,11 @@ def test_a_bento_answers_as_the_trainer_does_and_leaves_no_process(
 ) -> None:
     bento, before = built
     result = probe(bento, requests=40)
-    assert result["status"] == "pass"
+    assert result.keys() == REQUIRED
+    assert (result["status"], result["cause"]) == ("pass", "")
     assert set(result["differences"]) == {task.name for task in SUITE.tasks}
     assert result["max_difference"] <= 1e-4
-    assert result["requests"] == 40
+    assert len(result["durations_ms"]) == 40
     assert 0 < result["p50_ms"] <= result["p99_ms"]
     assert not processes_of(bento)
     assert bento_digest(bento) == before.digest, "serving must not change the bento"
@@ -79,13 +86,24 @@ def test_a_head_that_answers_wrongly_is_caught(
     assert not processes_of(bento)
 
 
-def test_a_server_that_dies_is_shown_by_the_end_of_its_log(
-    built: tuple[Path, BuiltBento], probe: Callable[..., dict], tmp_path: Path
+def test_a_server_that_dies_is_shown_by_the_end_of_its_log_and_fails_its_gate(
+    built: tuple[Path, BuiltBento],
+    checkpoint: Path,
+    examples: Path,
+    feature_store: Path,
+    probe: Callable[..., dict],
+    tmp_path: Path,
 ) -> None:
     bento = Path(shutil.copytree(built[0], tmp_path / "bento"))
     (bento / "src" / "serving" / "service.py").write_text("raise RuntimeError('no service here')\n")
     with pytest.raises(ReleaseError, match=r"(?s)ended with status \d+ before it was ready.*no service here"):
         probe(bento)
+    result = probe_outcome(bento, checkpoint, examples, feature_store)
+    assert result.keys() == REQUIRED
+    assert result["status"] == "fail"
+    assert re.fullmatch(r"the server ended with status \d+ before it was ready", result["cause"])
+    assert "no service here" in result["log"]
+    assert probe_gate(result).outcome == "fail"
 
 
 def test_another_or_a_tampered_checkpoint_is_refused_before_the_start(
