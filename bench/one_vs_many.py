@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,13 @@ from bench import claim, machine
 from bench._examples import examples_of
 from bench.quality import shrunk
 from polymart.config import Settings, Suite, load_suite
-from polymart.data.example_index import read_examples_index
+from polymart.data.example_index import read_examples, read_examples_index
+from polymart.evaluation.metrics import metric_of
 from polymart.evaluation.paired import MIN_SEEDS, PairedComparison, compare_arms
 from polymart.evaluation.scoring import score_test_rows
 from polymart.files import atomic_folder, read_json, write_json
 from polymart.model.predictor import Predictor
+from polymart.tasks import kind_of
 from polymart.training.loop import train_suite, training_key
 from polymart.training.single import single_suite
 
@@ -49,16 +51,20 @@ def main() -> None:
     examples, encoder = examples_of(suite)
     present = read_examples_index(examples).tasks
     suite = suite.model_copy(update={"tasks": [task for task in suite.tasks if task.name in present]})
+    report(suite, run_seeds(suite, seeds, examples, encoder), examples, options.small)
+
+
+def run_seeds(suite: Suite, seeds: Iterable[int], examples: Path, encoder: Path) -> list[dict[str, Any]]:
+    """For each seed, the runs of both arms: ``shared``, and one for each task."""
+    rows = {name: about.rows["train"] for name, about in read_examples_index(examples).tasks.items()}
+    arms = {"shared": suite} | {task.name: single_suite(suite, task.name, rows[task.name]) for task in suite.tasks}
     runs = []
     for seed in seeds:
-        arms = {"shared": suite} | {
-            t.name: single_suite(suite, t.name, present[t.name].rows["train"]) for t in suite.tasks
-        }
         runs.append({name: run(arm, name, seed, examples, encoder) for name, arm in arms.items()})
         print(
             f"seed {seed}: shared {runs[-1]['shared']['cpu_s']:.0f} s, singles {_singles(runs[-1]):.0f} s", flush=True
         )
-    report(suite, runs, examples, options.small)
+    return runs
 
 
 def run(arm: Suite, name: str, seed: int, examples: Path, encoder: Path) -> dict[str, Any]:
@@ -81,12 +87,15 @@ def run(arm: Suite, name: str, seed: int, examples: Path, encoder: Path) -> dict
 def report(suite: Suite, runs: Sequence[dict[str, Any]], examples: Path, small: bool) -> None:
     """Compare the arms task by task and print the claims."""
     compute = np.mean([r["shared"]["cpu_s"] for r in runs]) / np.mean([_singles(r) for r in runs])
+    labels = {name: about.labels for name, about in read_examples_index(examples).tasks.items()}
     compared: dict[str, PairedComparison] = {}
     for task in suite.tasks:
-        truth = score_test_rows(Predictor.load(runs[0]["shared"]["folder"] / "checkpoint"), task, examples)
+        frame = read_examples(examples, task.name)
+        test = frame[frame["split"] == "test"]
+        label = kind_of(task.kind).metric_label(test, task, labels[task.name])
         arms = {arm: [np.load(r[arm]["folder"] / f"{task.name}.npy") for r in runs] for arm in ("shared", task.name)}
         compared[task.name] = compare_arms(
-            task.metric, truth.metric, truth.label, arms["shared"], arms[task.name], truth.cluster
+            task.metric, metric_of(task.metric, task.kind), label, arms["shared"], arms[task.name], test[task.cluster]
         )
         found = compared[task.name]
         print(
