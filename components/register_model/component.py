@@ -40,15 +40,18 @@ def register_model(
     """
     from pathlib import Path
 
+    from feature_repo.services import SERVICES
     from polymart.config import Settings, Suite
     from polymart.errors import shown_to_user
     from polymart.tracking import register_run
     from polymart.version import code_commit
 
+    asked = Suite.from_json(suite)
+    services = {task.name: SERVICES.get(task.feature_service or "", []) for task in asked.tasks}
     with shown_to_user():
         return register_run(
             uri=tracking_uri or Settings().tracking_uri,
-            suite=Suite.from_json(suite),
+            suite=asked,
             checkpoint=Path(checkpoint.path),
             evaluation=Path(evaluation.path),
             verdict=Path(verdict.path),
@@ -59,5 +62,6 @@ def register_model(
                 "code_version": code_version,
                 "code_commit": code_commit(),
                 "pipeline_run": pipeline_run,
+                **{f"feature_tables.{task}": ", ".join(tables) for task, tables in services.items()},
             },
         )

@@ -22,6 +22,7 @@ COMMANDS = (
     "monitor",
     "submit",
     "deploy",
+    "lineage",
 )
 """Modules of `polymart.cli`; each holds ``app``, named if it groups commands, unnamed if it is one command.
 They import what is slow inside their functions, so that ``polymart --help`` answers at once."""

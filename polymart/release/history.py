@@ -25,6 +25,8 @@ class Deployment:
     action: Literal["promote", "rollback", "edit"]
     """``edit`` is a commit that Polymart did not make."""
     release: str
+    checkpoint: str
+    """Digest of its checkpoint."""
     overall: str
     """The release's overall verdict."""
     override: str
@@ -53,8 +55,8 @@ def _read(work: Clone, line: str, path: str) -> Deployment | None:
         return Deployment(
             commit=commit, at=datetime.fromisoformat(at).astimezone(UTC), author=author,
             action="promote" if action == "promote" else "rollback" if action == "rollback" else "edit",
-            release=data["release"], overall=data["verdict"], override=data.get("override", ""),
-            model_version=data.get("model_version", ""),
+            release=data["release"], checkpoint=data["checkpoint_digest"], overall=data["verdict"],
+            override=data.get("override", ""), model_version=data.get("model_version", ""),
         )  # fmt: skip
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise ReleaseError(

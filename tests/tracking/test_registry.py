@@ -27,8 +27,8 @@ def registry(tmp_path: Path) -> str:
 
 def deployed(version: str, day: int, action: str = "promote") -> Deployment:
     return Deployment(
-        commit=f"{day}0ddba11c0ffee", at=DAY[day], author="Ada", action=action, release="r", overall="pass",
-        override="", model_version=version,
+        commit=f"{day}0ddba11c0ffee", at=DAY[day], author="Ada", action=action, release="r", checkpoint="c",
+        overall="pass", override="", model_version=version,
     )  # fmt: skip
 
 
