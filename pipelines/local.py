@@ -23,6 +23,7 @@ STARTED = re.compile(r"Executing task '([a-z0-9-]+)'")
 FINISHED = re.compile(r"Task '([a-z0-9-]+)' finished with status (SUCCESS|FAILURE)")
 CACHED = re.compile(r"Task ([a-z0-9-]+) cache hit")
 ERROR = re.compile(r"^\s*error: (.*)$")
+WARNING = re.compile(r"^\s*warning: (.*)$")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Event:
     step: str
     """Name of the component, with underscores."""
     state: str
-    """started, progress, done, cached or failed."""
+    """started, progress, warning, done, cached or failed."""
     done: int = 0
     total: int = 0
     unit: str = ""
@@ -77,6 +78,8 @@ class _Tap(TextIOBase):
             self.listen(Event(_step(found[1]), "done" if found[2] == "SUCCESS" else "failed"))
         elif found := CACHED.search(line):
             self.listen(Event(_step(found[1]), "cached"))
+        elif found := WARNING.match(line):
+            self.listen(Event(self.running, "warning", note=found[1]))
         elif found := ERROR.match(line):
             self.messages.append(found[1])
 

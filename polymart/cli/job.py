@@ -13,7 +13,7 @@ from typing import Any
 
 from polymart.config import Settings, Suite
 from polymart.evaluation.records import Evaluation, Override, Verdict
-from polymart.files import read_json, storage_errors
+from polymart.files import storage_errors
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def run_job(
     Raises:
         PolymartError: a step failed; the message is the step's own.
     """
+    from polymart.cli.run_page import write_page
     from polymart.cli.steps import StepView
     from polymart.data.sources import suite_data_version
     from polymart.evaluation.checks import check_suite
@@ -95,8 +96,7 @@ def run_job(
         total_s=time.monotonic() - started,
         peak_memory_gb=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6,
     )
-    log, plot = read_json(outputs["log"].path), Path(outputs["plot"].path).read_bytes()
-    _write_page(job, log, plot, versions, read_json(Path(outputs["tables"].path) / "tables.json"))
+    write_page(job, outputs, versions)
     return job
 
 
@@ -143,25 +143,3 @@ def _releases(settings: Settings, checkpoint: str) -> dict[str, str]:
 
     current = current_manifest(settings.deployment_repository, "local")
     return {"release" if current.checkpoint_digest == checkpoint else "replaced_by": current.release}
-
-
-def _write_page(job: Job, log: dict[str, Any], plot: bytes, versions: dict[str, str], tables: dict[str, Any]) -> None:
-    from polymart.evaluation.page import render_page
-    from polymart.files import atomic_path
-
-    drift = {"href": job.drift.as_uri(), "action": job.action} if job.drift else None
-    text = render_page(
-        job.suite,
-        job.evaluation,
-        job.verdict,
-        log=log,
-        tables=tables,
-        release=job.release,
-        replaced_by=job.replaced_by,
-        drift=drift,
-        plot=plot,
-        facts={**versions, "seconds": f"{job.total_s:.0f}", "peak memory": f"{job.peak_memory_gb:.1f} GB"},
-        steps={step: (job.states[step], job.seconds[step]) for step in job.seconds},
-    )
-    with atomic_path(job.folder / "index.html") as path:
-        path.write_text(text)

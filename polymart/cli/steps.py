@@ -45,6 +45,8 @@ class StepView:
             self._view.begin(event.step)
         elif event.state == "progress":
             self._view.advance(event)
+        elif event.state == "warning":
+            console(stderr=True).print(f"warning: {event.note}", markup=False, soft_wrap=True)
         else:
             self.states[event.step] = event.state
             elapsed = time.monotonic() - self._started.get(event.step, time.monotonic())

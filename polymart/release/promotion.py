@@ -26,6 +26,7 @@ __all__ = [
     "current_manifest",
     "history",
     "promote_release",
+    "released_manifest",
     "rollback_release",
 ]
 
@@ -117,6 +118,16 @@ def current_manifest(repository: str, environment: str) -> ReleaseManifest:
                 remedy="train one with `polymart run suites/quick.yaml`",
             )
         return load_manifest(work.folder / "releases" / f"{past[0].release}.json")
+
+
+def released_manifest(repository: str, release: str) -> ReleaseManifest:
+    """The manifest of a release by its name.
+
+    Raises:
+        ReleaseError: the repository is unreachable or holds no such release.
+    """
+    with clone(repository) as work:
+        return load_manifest(work.folder / "releases" / f"{release}.json")
 
 
 def _target(past: list[Deployment], environment: str, to: str | None) -> str:

@@ -21,6 +21,7 @@ EVENTS = [
     Event("train_suite", "done"),
     Event("importer-2", "started"),
     Event("importer-2", "done"),
+    Event("promote_release", "warning", note="the registry [is] away; repeat with: polymart deploy record"),
     Event("probe_bento", "started"),
     Event("probe_bento", "failed"),
 ]
@@ -67,6 +68,7 @@ def test_a_log_gets_lines_with_rate_time_left_and_end(
     assert lines[0] == "prepare_tables: unchanged, reused"
     assert re.fullmatch(r"train_suite: 30/120 steps \([\d.]+/s, \d+ s left\) demand 0.70", lines[2])
     assert re.fullmatch(r"train_suite: done in [\d.]+ s", lines[3])
+    assert "warning: the registry [is] away; repeat with: polymart deploy record" in lines
     assert re.fullmatch(r"probe_bento: FAILED in [\d.]+ s", lines[-1])
     assert not any("importer" in line for line in lines)
     assert view.states == {"prepare_tables": "cached", "train_suite": "done", "probe_bento": "failed"}
