@@ -32,6 +32,7 @@ def examples_of(suite: Suite) -> tuple[Path, Path]:
         "items",
         "feature_service",
         "table",
+        "slices",
     }
     data = [task.model_dump(mode="json", include=parts) for task in suite.tasks]
     key = digest_text(f"{data} {suite.seed} {suite_data_version(suite, settings)}").removeprefix("sha256:")[:12]

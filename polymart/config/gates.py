@@ -34,7 +34,7 @@ class Gates(Frozen):
 
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Confidence of the two-sided intervals; gates use the matching one-sided lower bound."""
-    resamples: int = Field(1000, ge=100)
+    resamples: int = Field(2000, ge=100)
     """Bootstrap resamples over clusters."""
     min_examples: int = Field(200, ge=1)
     """Fewer test examples make a verdict inconclusive."""

@@ -16,6 +16,7 @@ from polymart.model.encoder import TextEncoder
 from polymart.model.multitask import MultiTaskModel
 from polymart.model.statistics import fit_statistics
 from polymart.model.texts import fit_tokenizer
+from polymart.tasks import TargetStatistics
 from polymart.training.checkpoint import Checkpoint, TaskState, save_checkpoint
 
 SUITE = load_suite(Path(__file__).parents[2] / "suites" / "quick.yaml")
@@ -107,7 +108,7 @@ def save_tiny_checkpoint(folder: Path, suite: Suite, seed: int = 1) -> str:
     tables = example_tables()
     states = {
         task.name: TaskState(
-            labels=LABELS[task.name], data_origin="synthetic",
+            labels=LABELS[task.name], data_origin="synthetic", target=TargetStatistics(temperature=1.7),
             statistics=fit_statistics(tables[task.name], task.inputs,
                                       len(LABELS[task.name]) if task.inputs.label_history else 0))
         for task in suite.tasks
