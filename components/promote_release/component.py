@@ -36,7 +36,7 @@ def promote_release(
         predictions: folder written by `evaluate_suite`.
         log: JSON written by `train_suite`.
         evaluation: JSON written by `evaluate_suite`.
-        verdict: JSON written by the last gate.
+        verdict: JSON written by `gate_release`.
         probe: JSON written by `probe_bento`; a release that was not probed cannot be promoted.
         manifest: JSON with the digests of data, code, checkpoint, bento and verdict, and where they lie.
         card: folder with ``model_card.md`` and ``model_card.html``.

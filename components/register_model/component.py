@@ -23,7 +23,7 @@ def register_model(
     Args:
         checkpoint: folder written by `train_suite`.
         evaluation: JSON written by `evaluate_suite`.
-        verdict: JSON written by `gate_suite`.
+        verdict: JSON written by `gate_release`.
         log: JSON written by `train_suite`.
         examples: folder written by `retrieve_features`; its digests become tags.
         suite: the suite as JSON.

@@ -1,4 +1,4 @@
-"""Part of the training pipeline: a candidate that may be released is registered, packaged, started and promoted."""
+"""Part of the training pipeline: a candidate that may be released is packaged, started, registered and promoted."""
 
 from kfp import dsl
 
@@ -11,7 +11,7 @@ from components.register_model.component import register_model
 from pipelines.tasks import GIT_SECRET, MLFLOW_SECRET, configure
 
 
-@dsl.pipeline(name="release", description="Registry, bento, probe, the final verdict, promotion.")
+@dsl.pipeline(name="release", description="Bento, probe, the final verdict, registry, promotion.")
 def release(
     tables: dsl.Input[dsl.Dataset],
     examples: dsl.Input[dsl.Dataset],
@@ -33,10 +33,17 @@ def release(
         Where the final verdict lies.
     """
     versions = {"suite": suite, "data_version": data_version, "code_version": code_version}
+    stored = configure(materialize_features(tables=tables, code_version=code_version), cpu="2", memory="8Gi")
+    packaged = configure(package_bento(checkpoint=checkpoint, code_version=code_version), cpu="2", memory="8Gi")
+    started = {"bento": packaged.outputs["bento"], "feature_store": stored.outputs["feature_store"]}
+    probed = probe_bento(checkpoint=checkpoint, examples=examples, **started, code_version=code_version)
+    probe = configure(probed, cpu="2", memory="4Gi").outputs["probe"]
+    gated = configure(gate_release(verdict=verdict, probe=probe, suite=suite, code_version=code_version))
+    final = gated.outputs["final"]
     registered = register_model(
         checkpoint=checkpoint,
         evaluation=evaluation,
-        verdict=verdict,
+        verdict=final,
         log=log,
         examples=examples,
         **versions,
@@ -44,12 +51,6 @@ def release(
         pipeline_run=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
     )
     configure(registered, retries=2, secrets=(MLFLOW_SECRET,))
-    stored = configure(materialize_features(tables=tables, code_version=code_version), cpu="2", memory="8Gi")
-    packaged = configure(package_bento(checkpoint=checkpoint, code_version=code_version), cpu="2", memory="8Gi")
-    started = {"bento": packaged.outputs["bento"], "feature_store": stored.outputs["feature_store"]}
-    probed = probe_bento(checkpoint=checkpoint, examples=examples, **started, code_version=code_version)
-    probe = configure(probed, cpu="2", memory="4Gi").outputs["probe"]
-    gated = configure(gate_release(verdict=verdict, probe=probe, suite=suite, code_version=code_version))
 
     with dsl.If(gated.outputs["Output"] == "release", name="release-passed"):
         promoted = promote_release(
@@ -59,7 +60,7 @@ def release(
             predictions=predictions,
             log=log,
             evaluation=evaluation,
-            verdict=gated.outputs["final"],
+            verdict=final,
             probe=probe,
             **versions,
             model_version=registered.output,
