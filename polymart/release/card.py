@@ -13,6 +13,7 @@ from polymart.config import Suite
 from polymart.data.example_index import ExamplesIndex
 from polymart.evaluation.records import Evaluation, Score, SliceEvaluation, Verdict
 from polymart.files import atomic_folder
+from polymart.gates.verdict import SEVERITY
 from polymart.release.cost import Cost
 from polymart.release.manifest import ReleaseManifest
 
@@ -68,10 +69,12 @@ def render_card(
         lstrip_blocks=True,
     )
     environment.filters |= {"score": _score, "cell": _cell}
+    missed = [gate for gate in verdict.gates if gate.outcome != "pass"]
     known: dict[str, Any] = {
         "manifest": manifest,
         "evaluation": evaluation,
         "verdict": verdict,
+        "missed": sorted(missed, key=lambda gate: -SEVERITY.index(gate.outcome)),
         "suite": suite,
         "tables": [(task, examples.tasks[task.task], suite.task(task.task)) for task in evaluation.tasks],
         "groups": {task.task: _worst_first(task.slices) for task in evaluation.tasks if task.slices},

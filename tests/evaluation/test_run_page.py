@@ -51,7 +51,7 @@ def test_what_failed_and_why_comes_first() -> None:
     text = Parsed(html).text
     order = [
         "✕ fail: suite tiny",
-        "2 of 5 gates did not pass.",
+        "2 of 5 gates did not pass: calibration, champion.",
         "Override by Ada: the old one is broken. The verdict stays fail",
         "✕ fail: champion, mood mood lost 0.021 against the champion",
         "? inconclusive: calibration, reply reply may be too sure of itself",
