@@ -58,7 +58,7 @@ def test_both_forms_tell_numbers_with_intervals_beside_every_rival(suite, exampl
         assert fact in made.markdown
         assert fact in words(made.html)
     assert "override" not in made.markdown.lower()
-    assert "4 of 4 gates passed." in made.markdown
+    assert "All 4 gates passed." in made.markdown
 
 
 def test_an_override_and_the_failed_gate_stand_in_plain_sight(suite, examples):
@@ -67,7 +67,7 @@ def test_an_override_and_the_failed_gate_stand_in_plain_sight(suite, examples):
     assert "**Verdict: fail.**" in first_screen
     assert "**Override:** Ada: the old model is broken. The release did not pass" in first_screen
     assert "| champion | mood | fail | mood fell." in first_screen
-    assert "3 of 4 gates passed:" in first_screen
+    assert "1 of 4 gates did not pass:" in first_screen
     assert "Override: Ada: the old model is broken. The release did not pass" in words(made.html)
 
 
