@@ -22,8 +22,8 @@ def calibration(evaluation: Evaluation, suite: Suite) -> Iterator[GateResult]:
 def _judge(task: TaskEvaluation, found: Calibration, limit: float, suite: Suite) -> GateResult:
     """Pass iff the error is within the limit, fail iff even its lower end is not.
 
-    The point decides, not the upper end: resampling adds noise to each bin, so the interval of this error lies too
-    high as a whole.
+    The point decides, not the upper end: chance moves every bin of a sample away from its confidence, so the error of
+    the sample is larger than the head's already.
     """
     few = too_few(task, suite)
     return result(
