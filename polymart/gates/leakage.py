@@ -25,7 +25,7 @@ def leakage(evaluation: Evaluation, suite: Suite) -> Iterator[GateResult]:
                 "inconclusive",
                 float("nan"),
                 "labels are searched for leaks",
-                f"{task.task}: no search for a leak of {task.metric}'s labels ran",
+                f"{task.task}: no search for a label that is given away ran",
             )
 
 

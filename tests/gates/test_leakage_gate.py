@@ -32,6 +32,6 @@ def test_a_number_that_could_not_be_computed_is_inconclusive_but_hides_no_leak()
 def test_a_search_that_did_not_run_is_inconclusive_unless_there_is_nothing_to_search():
     (found,) = judged()
     assert found.outcome == "inconclusive"
-    assert found.cause == "mood: no search for a leak of accuracy's labels ran"
+    assert found.cause == "mood: no search for a label that is given away ran"
     assert results("leakage", evaluation(task(kind="retrieval")), SUITE) == []
     assert results("leakage", evaluation(task()), suite_of(leakage=False)) == []
