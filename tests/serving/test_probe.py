@@ -19,7 +19,6 @@ from serving.golden import difference, unserved_tasks
 from serving.packaging import BuiltBento, bento_digest, build_bento
 from serving.probe import probe_bento, probe_outcome
 
-
 REQUIRED = {"status", "tolerance", "ready_s", "p50_ms", "p99_ms", "durations_ms", "max_difference", "differences",
             "unserved", "cause", "log"}  # fmt: skip
 
