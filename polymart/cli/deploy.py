@@ -86,9 +86,13 @@ def history_command(environment: Environment = "local", repository: Repository =
     if not past:
         typer.echo(f"{environment} has run no release yet")
         return
-    table = Table("release", "model version", "action", "committed (UTC)", "by", "verdict", "override", "commit")
+    table = Table("release, model version", "action, committed (UTC)", "by", "verdict, override", "commit")
+    for column in table.columns:
+        column.overflow = "fold"  # a name that was cut off cannot be copied
     for deployment in past:
         when = f"{deployment.at:%Y-%m-%d %H:%M}"
-        table.add_row(deployment.release, deployment.model_version, deployment.action, when, deployment.author,
-                      deployment.overall, deployment.override, deployment.commit[:12])  # fmt: skip
+        table.add_row(
+            f"{deployment.release}\n{deployment.model_version}", f"{deployment.action}\n{when}", deployment.author,
+            f"{deployment.overall}\n{deployment.override}", deployment.commit[:12],
+        )  # fmt: skip
     console().print(table)

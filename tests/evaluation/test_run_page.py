@@ -132,6 +132,9 @@ def test_gains_over_the_champion_are_sorted_in_units_of_their_margins() -> None:
         "units",
         "mood",
     ]
+    unchanged = tasks[0].champion.model_copy(update={"gain": score(-1e-7, 0.0)})
+    same = evaluation.model_copy(update={"tasks": [tasks[0].model_copy(update={"champion": unchanged})]})
+    assert "0[0, 0]" in Parsed(page(tiny_suite("mood"), same)).text
     assert [direction(score(value, 0.01)) for value in (-0.1, 0.0, 0.1)] == ["worse", "no clear change", "better"]
 
 

@@ -99,6 +99,8 @@ def _gain(value: float) -> str:
     """With its sign; one decimal more where three would hide it."""
     if not math.isfinite(value):
         return _number(value)
+    if abs(value) < 0.00005:
+        return "0"
     return f"{value:+.{3 if abs(value) >= 0.01 else 4}f}".replace("-", "−")
 
 
