@@ -4,12 +4,14 @@ import threading
 from dataclasses import asdict
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from fixtures.tiny_encoder import write_tiny_encoder
 from fixtures.tiny_suite import tiny_suite, tiny_tables, write_tiny_examples
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from polymart.errors import LabelError, TableError, TrainingError
@@ -72,15 +74,22 @@ def test_the_log_tells_what_happened(trained):
     assert log.precision == "float32"
 
 
+def unscaled_loss(predictor: Predictor, val: pd.DataFrame) -> float:
+    """Mean log loss in bits, before the temperature that was chosen when the training was over."""
+    temperature = predictor.checkpoint.tasks["reply"].target.temperature
+    scores = expit(temperature * logit(predictor.scores("reply", val)[:, 0].astype(float)))
+    return -np.mean(np.log2(np.where(val.label == 1, scores, 1 - scores)))
+
+
 def test_the_checkpoint_is_that_of_the_best_validation(trained, examples):
     out, digest, log, _ = trained
     checkpoint = load_checkpoint(out)
     assert checkpoint.digest == digest
     assert {state.data_origin for state in checkpoint.tasks.values()} == {"synthetic"}
     val = tiny_tables()["reply"].query("split == 'val'")
-    scores = Predictor(checkpoint).scores("reply", val)[:, 0]
-    loss = -np.mean(np.log2(np.where(val.label == 1, scores, 1 - scores)))
-    assert loss == pytest.approx(next(row["reply"] for row in log.validation if row["step"] == log.best_step), rel=1e-4)
+    assert unscaled_loss(Predictor(checkpoint), val) == pytest.approx(
+        next(row["reply"] for row in log.validation if row["step"] == log.best_step), rel=1e-4
+    )
 
 
 def test_the_same_seed_gives_the_same_bits(examples, encoder, tmp_path):
@@ -112,8 +121,7 @@ def test_the_best_step_is_kept_when_later_ones_are_worse(encoder, tmp_path):
     _, log = train_suite(folder, encoder, suite, tmp_path / "out")
     by_step = {row["step"]: row["reply"] for row in log.validation}
     val = frame[frame.split == "val"]
-    scores = Predictor.load(tmp_path / "out").scores("reply", val)[:, 0]
-    loss = -np.mean(np.log2(np.where(val.label == 1, scores, 1 - scores)))
+    loss = unscaled_loss(Predictor.load(tmp_path / "out"), val)
     assert loss == pytest.approx(by_step[log.best_step], rel=1e-4)
     assert by_step[12] > 1.5 * by_step[log.best_step]
 
