@@ -72,7 +72,7 @@ class Shop:
     encoder: Path
     suite: Suite
     work: Path
-    depth: int = 12
+    depth: int = 10
     """How many times as many layers a slow encoder has."""
 
     @cached_property

@@ -76,7 +76,7 @@ def shuffled_labels(
 
 
 def shifted_labels(
-    task: Task, predictor: Predictor, train: pd.DataFrame, test: pd.DataFrame, suite: Suite
+    task: Task, predictor: Predictor, learnt: pd.DataFrame, scored: pd.DataFrame, suite: Suite
 ) -> LeakageFinding:
     """The features must tell the label of the window before about as well as that of the window to come, or better.
 
@@ -90,21 +90,21 @@ def shifted_labels(
     Args:
         task: a task of one of `SHIFT_METRICS`.
         predictor: its trunk encodes the texts.
-        train: training rows with the column ``label_before`` (see `labels_before`).
-        test: test rows with the same column.
+        learnt: rows that the heads learn from, with the column ``label_before`` (see `labels_before`).
+        scored: rows of other clusters and the same period.
         suite: number of resamples and seed.
     """
     name = SHIFT_METRICS[task.kind]
     metric, labels = METRICS[name], predictor.checkpoint.tasks[task.name].labels
-    x, x_test = inputs_of(task, predictor, train, test)
+    x, x_scored = inputs_of(task, predictor, learnt, scored)
     bootstrap = Bootstrap(
-        test[task.cluster], resamples=suite.gates.resamples, confidence=SHIFT_CONFIDENCE, seed=suite.seed
+        scored[task.cluster], resamples=suite.gates.resamples, confidence=SHIFT_CONFIDENCE, seed=suite.seed
     )
     to_come, before = (
         bootstrap.measure(
             metric,
-            kind_of(task.kind).encode_labels(test[column], labels, task.name),
-            _head(task, x, _targets(task, train[column], labels), x_test),
+            kind_of(task.kind).encode_labels(scored[column], labels, task.name),
+            _head(task, x, _targets(task, learnt[column], labels), x_scored),
         )
         for column in (task.label, "label_before")
     )

@@ -193,11 +193,22 @@ def series(late):
 def test_features_that_know_the_future_better_than_the_past_are_found(predictor, late):
     suite = tiny_suite()
     frame = series(late).assign(label_before=lambda rows: labels_before(suite.task("units"), rows)).dropna()
-    finding = shifted_labels(
-        suite.task("units"), predictor, frame[frame.split == "train"], frame[frame.split == "test"], suite
-    )
+    finding = shifted_labels(suite.task("units"), predictor, frame[frame.series < 30], frame[frame.series >= 30], suite)
     assert finding.leaks == late
     assert (finding.number > finding.limit) == late
+
+
+@pytest.mark.parametrize(("late", "stale"), [(False, False), (True, False), (False, True)])
+def test_only_a_late_join_is_found_in_a_suite_and_not_stale_features(predictor, tmp_path, late, stale):
+    frame = series(late).assign(example_id=lambda rows: rows.index)
+    lags = ["units_lag1", "units_mean13"]
+    if stale:  # test rows see what was known when the training period ended
+        last = frame[frame.split == "train"].groupby("series")[lags].last()
+        frame.loc[frame.split == "test", lags] = last.loc[frame.series[frame.split == "test"]].to_numpy()
+    examples = write_tiny_examples(tmp_path / "examples", {"units": frame})
+    task = tiny_suite().task("units").model_copy(update={"feature_service": "demand"})
+    findings = {finding.probe: finding.leaks for finding in find_leaks(examples, task, predictor, tiny_suite())}
+    assert findings == {"feature_alone": False, "shuffled_labels": False, "shifted_labels": late}
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30), st.integers(0, 1)), min_size=2, max_size=25))
