@@ -6,7 +6,8 @@ are encoded once, so that a candidate is made in seconds; `bench._candidates` an
 goes wrong.
 
 A slow model is judged by the answers of the model itself, measured one at a time; starting a bento for every
-candidate would take longer than all the rest.
+candidate would take longer than all the rest. So run it on a machine that does nothing else: answers that wait for
+the processor make a good model late.
 
 Judged candidates are kept under ``<work>/bench/gate_drill``, and the same command goes on with the next. The full
 form writes bench/results/gate_drill.json; ``--small`` makes one candidate of each kind and two good ones.
