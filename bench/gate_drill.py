@@ -1,9 +1,9 @@
 """Forty bad candidates of eight kinds and forty good ones: does the gate let the right ones through?
 
 Each is judged as in a run, by `evaluate_suite` and `judge` against a champion that is one more good candidate. The
-gates stand in suites/drill.yaml and were written down before any candidate existed. The encoder is frozen and texts
-are encoded once, so that a candidate is made in seconds; `bench._candidates` and `bench._damaged` say how each kind
-goes wrong.
+gates stand in suites/drill.yaml with their reasons; no threshold is tuned on the candidates. The encoder is frozen and
+texts are encoded once, so that a candidate is made in seconds; `bench._candidates` and `bench._damaged` say how each
+kind goes wrong.
 
 A slow model is judged by the answers of the model itself, measured one at a time; starting a bento for every
 candidate would take longer than all the rest. So run it on a machine that does nothing else: answers that wait for
