@@ -95,7 +95,7 @@ def judged(shop: Shop, kind: str, number: int) -> dict[str, Any]:
         "number": number,
         "overall": verdict.overall,
         "named": candidate.cause.named(verdict) if candidate.cause else verdict.passed,
-        "causes": explain(verdict),
+        "causes": [line.replace(name, "<candidate>") for line in explain(verdict)],
         "seconds": round(time.monotonic() - started, 1),
     }
     write_json(kept, found)
