@@ -1,0 +1,47 @@
+"""Requests and responses of the service, one module per endpoint. Every input is bounded; an unknown key is refused.
+
+A request outside its bounds is answered with 400 and the offending field; values are never echoed or logged.
+"""
+
+from serving.contract.ads import AdsRequest, AdsResponse, ScoredCampaign
+from serving.contract.base import (
+    MAX_ID,
+    MAX_LIST,
+    MAX_TEXT,
+    MAX_TOP,
+    EntityId,
+    Refusal,
+    Request,
+    Response,
+    Score,
+    ScoredLabel,
+    Text,
+    Top,
+)
+from serving.contract.demand import DemandRequest, DemandResponse
+from serving.contract.recommend import RecommendRequest, RecommendResponse
+from serving.contract.understand import UnderstandRequest, UnderstandResponse
+
+__all__ = [
+    "MAX_ID",
+    "MAX_LIST",
+    "MAX_TEXT",
+    "MAX_TOP",
+    "AdsRequest",
+    "AdsResponse",
+    "DemandRequest",
+    "DemandResponse",
+    "EntityId",
+    "RecommendRequest",
+    "RecommendResponse",
+    "Refusal",
+    "Request",
+    "Response",
+    "Score",
+    "ScoredCampaign",
+    "ScoredLabel",
+    "Text",
+    "Top",
+    "UnderstandRequest",
+    "UnderstandResponse",
+]
