@@ -1,0 +1,93 @@
+"""Golden requests of all endpoints, taking turns."""
+
+from __future__ import annotations
+
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from polymart.errors import ReleaseError
+from polymart.model.predictor import Predictor
+from serving.features import Features
+from serving.golden import entities, inputs
+from serving.golden.records import Endpoint, Golden, Reference, Scores, named_scores
+from serving.scoring import ADS, DEMAND, RECOMMEND, is_text_only
+
+ENDPOINTS = {
+    "recommend": Endpoint(
+        serves=lambda task: task.name == RECOMMEND,
+        requests=entities.recommend,
+        scores=lambda answer: {RECOMMEND: {item["label"]: item["score"] for item in answer["items"]}},
+    ),
+    "ads": Endpoint(
+        serves=lambda task: task.name == ADS,
+        requests=entities.ads,
+        scores=lambda answer: {ADS: {str(item["campaign_id"]): item["score"] for item in answer["items"]}},
+    ),
+    "demand": Endpoint(
+        serves=lambda task: task.name == DEMAND,
+        requests=entities.demand,
+        scores=lambda answer: {DEMAND: answer["quantiles"]},
+    ),
+    "understand": Endpoint(
+        serves=is_text_only,
+        requests=inputs.understand,
+        scores=lambda answer: {task: named_scores(found) for task, found in answer["tasks"].items()},
+    ),
+}
+"""Every endpoint that a head answers; a task that none of them serves is not probed."""
+
+
+def golden_requests(predictor: Predictor, features: Features, examples: Path, count: int) -> list[Golden]:
+    """``count`` requests that together reach every task that an endpoint serves, tasks taking turns.
+
+    Raises:
+        ReleaseError: a served task has no example table, none of its entities is in the feature store, or no
+            endpoint serves any task of the release.
+    """
+    reference = Reference(predictor, features)
+    streams = {
+        task.name: endpoint.requests(reference, task.name, _examples(examples, task.name))
+        for task in reference.tasks
+        for endpoint in ENDPOINTS.values()
+        if endpoint.serves(task)
+    }
+    if not streams:
+        raise ReleaseError(
+            f"no endpoint serves any of the tasks {', '.join(unserved_tasks(predictor))}",
+            remedy="add an endpoint in serving/service.py, or a task that one serves",
+        )
+    per_stream = -(-count // len(streams))
+    distinct = {task: list(islice(stream, per_stream)) for task, stream in streams.items()}
+    if empty := [task for task, found in distinct.items() if not found]:
+        raise ReleaseError(
+            f"no entity of task {empty[0]!r} is in the feature store",
+            remedy="materialise the feature store of the same tables",
+        )
+    # A small table is asked over and over: latency wants many requests more than it wants new ones.
+    turns = zip(*(islice(cycle(found), per_stream) for found in distinct.values()), strict=True)
+    return [golden for turn in turns for golden in turn][: max(count, len(streams))]
+
+
+def unserved_tasks(predictor: Predictor) -> list[str]:
+    """Tasks of the release that no endpoint answers: trained, gated and packaged, but not probed."""
+    tasks = predictor.checkpoint.suite.tasks
+    return [task.name for task in tasks if not any(endpoint.serves(task) for endpoint in ENDPOINTS.values())]
+
+
+def answered_scores(endpoint: str, answer: dict[str, Any]) -> Scores:
+    """The scores in a response, named as in `Golden.expected`."""
+    return ENDPOINTS[endpoint].scores(answer)
+
+
+def _examples(folder: Path, task: str) -> pd.DataFrame:
+    path = folder / f"{task}.parquet"
+    if not path.is_file():
+        raise ReleaseError(
+            f"task {task!r} has no example table {path}", remedy="give the examples that the checkpoint was trained on"
+        )
+    frame = pd.read_parquet(path)
+    test = frame[frame["split"] == "test"] if "split" in frame else frame
+    return test if len(test) else frame
