@@ -21,3 +21,9 @@ class FeaturesUnavailableError(ServingError):
     """The online store is missing or does not answer; text-only tasks still do."""
 
     status = 503
+
+
+class OverloadedError(ServingError):
+    """More waits for the encoder than it can answer soon; the caller may try again."""
+
+    status = 503

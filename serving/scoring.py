@@ -13,6 +13,8 @@ import torch
 
 from polymart.config import Task
 from polymart.model.predictor import Predictor
+from serving.encoding import Vectors
+from serving.encoding.runtimes import TorchRuntime
 from serving.features import Features
 from serving.refusals import UnknownTaskError
 
@@ -29,9 +31,10 @@ def is_text_only(task: Task) -> bool:
 class Scorer:
     """Answers the service's questions from a `Predictor` and the online features."""
 
-    def __init__(self, predictor: Predictor, features: Features) -> None:
+    def __init__(self, predictor: Predictor, features: Features, vectors: Vectors | None = None) -> None:
         self.predictor = predictor
         self.features = features
+        self.vectors = vectors or Vectors(TorchRuntime(predictor.model.encoder), predictor.checkpoint.tokenizer)
         self.tasks = {task.name: task for task in predictor.checkpoint.suite.tasks}
         self.text_tasks = [task for task in self.tasks.values() if is_text_only(task)]
 
@@ -46,7 +49,7 @@ class Scorer:
         Raises:
             UnknownTaskError, UnknownEntityError, FeaturesUnavailableError: see `rows`.
         """
-        return self.predictor.answer(RECOMMEND, self.rows(RECOMMEND, [{"household_id": household_id}]), top)[0]["items"]
+        return self.answer(RECOMMEND, self.rows(RECOMMEND, [{"household_id": household_id}]), top)[0]["items"]
 
     def ads(self, household_id: int, campaign_ids: list[int]) -> list[dict[str, Any]]:
         """Each campaign once as ``{"campaign_id", "score"}``, best first; equal scores keep the order asked.
@@ -56,7 +59,7 @@ class Scorer:
         """
         campaigns = list(dict.fromkeys(campaign_ids))
         frame = self.rows(ADS, [{"household_id": household_id, "campaign_id": campaign} for campaign in campaigns])
-        scores_B = self.predictor.scores(ADS, frame)[:, 0]
+        scores_B = self.scores(ADS, frame)[:, 0]
         best_first = np.argsort(-scores_B, kind="stable")
         return [{"campaign_id": campaigns[i], "score": float(scores_B[i])} for i in best_first]
 
@@ -67,7 +70,7 @@ class Scorer:
             UnknownTaskError, UnknownEntityError, FeaturesUnavailableError: see `rows`.
         """
         frame = self.rows(DEMAND, [{"category_id": category_id, "store_id": store_id}])
-        return self.predictor.answer(DEMAND, frame)[0]
+        return self.answer(DEMAND, frame)[0]
 
     def understand(self, text: str, top: int) -> dict[str, dict[str, Any]]:
         """The answer of every text-only task to ``text``, from one encoder pass for each text length in tokens.
@@ -89,6 +92,33 @@ class Scorer:
                 scores_BS = kind.activate(model(task.name, *encoded[length]).float()).cpu().numpy()
                 answers[task.name] = kind.decode(scores_BS, checkpoint.tasks[task.name].labels, top)[0]
         return answers
+
+    def scores(self, task: str, frame: pd.DataFrame) -> np.ndarray:
+        """Scores of one head on their natural scale, float32 of shape (B, S), in the order of the rows.
+
+        The head runs in the caller's thread, the texts go through `Vectors`.
+
+        Args:
+            task: a task of the release that is no retrieval task.
+            frame: rows with at least the columns that `Predictor.columns` names.
+
+        Raises:
+            OverloadedError: too many texts wait for the encoder.
+        """
+        batch = self.predictor.collators[task](frame)
+        text_UD = self.vectors.of_batch(batch)
+        with torch.inference_mode():
+            return self.predictor.kinds[task].activate(self.predictor.model(task, batch, text_UD).float()).numpy()
+
+    def answer(self, task: str, frame: pd.DataFrame, top: int = 10) -> list[dict[str, Any]]:
+        """One JSON-ready answer per row; see `TaskKind.decode` of the task's kind.
+
+        Raises:
+            OverloadedError: too many texts wait for the encoder.
+        """
+        return self.predictor.kinds[task].decode(
+            self.scores(task, frame), self.predictor.checkpoint.tasks[task].labels, top
+        )
 
     def rows(self, task: str, entity_rows: list[dict[str, int]]) -> pd.DataFrame:
         """The online features of ``entity_rows`` as rows of the task's example table.

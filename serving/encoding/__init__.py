@@ -1,0 +1,12 @@
+"""The service's one way through the shared encoder: batched, cached and bounded.
+
+- `runtimes`: what runs a forward pass.
+- `batching`: one thread that encodes whatever texts wait.
+- `vectors`: texts or token ids to vectors; what everyone else calls.
+"""
+
+from __future__ import annotations
+
+from serving.encoding.vectors import Vectors
+
+__all__ = ["Vectors"]

@@ -1,0 +1,95 @@
+"""Texts to vectors, from any thread, each distinct text once.
+
+Shape suffixes: U texts, D hidden size.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import torch
+from cachetools import LRUCache
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from polymart.model.batch import Batch
+from polymart.model.texts import clean_texts, fit_tokenizer, longest_text, padding_id, token_ids
+from serving.encoding.batching import Batcher
+from serving.encoding.runtimes import Runtime
+
+CACHED = 50_000
+"""Vectors kept, 1.5 kB each: about 75 MB."""
+MAX_WAITING = 512
+TIMEOUT_S = 30.0
+
+
+class Vectors:
+    """The shared encoder as many threads use it.
+
+    A cache entry is found by the text's token ids as they are read: texts that the tokenizer does not tell apart,
+    and a short text under several limits, are encoded once. The cache belongs to this object and its one trunk, so
+    the trunk's version needs no place in the key.
+
+    Args:
+        runtime: runs the forward passes.
+        tokenizer: the checkpoint's.
+        cached: vectors kept, the least recently used dropped first.
+        max_waiting: texts that may wait for the encoder.
+    """
+
+    def __init__(
+        self, runtime: Runtime, tokenizer: Tokenizer, *, cached: int = CACHED, max_waiting: int = MAX_WAITING
+    ) -> None:
+        self.runtime = runtime
+        self.tokenizer_of = cache(lambda max_tokens: fit_tokenizer(tokenizer, max_tokens))
+        self._batcher = Batcher(runtime, padding_id(self.tokenizer_of(1)), max_waiting)
+        self._cache: LRUCache[bytes, np.ndarray] = LRUCache(cached)
+        self._lock = threading.Lock()
+
+    def encode(self, texts: Sequence[str], max_tokens: int) -> Tensor:
+        """Vectors of ``texts`` cut to ``max_tokens``, float32 of shape (U, D), in the order given.
+
+        Raises:
+            OverloadedError: too many texts wait already.
+        """
+        tokenizer = self.tokenizer_of(max_tokens)
+        return self.of_tokens(
+            token_ids(clean_texts(pd.Series(texts, dtype=object), longest_text(tokenizer)), tokenizer)
+        )
+
+    def of_batch(self, batch: Batch) -> Tensor | None:
+        """Vectors of a batch's unique texts; None where its task reads no text.
+
+        Raises:
+            OverloadedError: too many texts wait already.
+        """
+        if batch.tokens_UT is None or batch.mask_UT is None:
+            return None
+        lengths = batch.mask_UT.sum(1).tolist()
+        return self.of_tokens([ids[:length] for ids, length in zip(batch.tokens_UT.numpy(), lengths, strict=True)])
+
+    def of_tokens(self, texts: Sequence[np.ndarray]) -> Tensor:
+        """Vectors of texts given by their token ids without padding, shape (U, D).
+
+        Raises:
+            OverloadedError: too many texts wait already.
+        """
+        keys = [ids.tobytes() for ids in texts]
+        with self._lock:
+            found = {key: self._cache[key] for key in keys if key in self._cache}
+        fresh = {key: ids for key, ids in zip(keys, texts, strict=True) if key not in found}
+        if fresh:
+            answers = self._batcher.submit(fresh)
+            new = {key: answer.result(TIMEOUT_S) for key, answer in answers.items()}
+            with self._lock:
+                self._cache.update(new)
+            found |= new
+        return torch.from_numpy(np.stack([found[key] for key in keys]))
+
+    def close(self) -> None:
+        """Encode what waits, then end the encoder's thread."""
+        self._batcher.close()
