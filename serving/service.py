@@ -2,7 +2,7 @@
 
 One worker, and the endpoints are plain functions run one at a time on its single thread: torch uses all cores
 within one forward pass, a second pass beside it would only make both slower, and the event loop stays free to
-answer probes. More throughput comes from more replicas. At most `MAX_WAITING` requests wait; further ones get 429.
+answer probes. More throughput comes from more replicas. `serving.guard` bounds how many wait.
 
 Heavy modules are imported when a worker starts, because BentoML also imports this file in the process that
 supervises the worker, where torch and feast would cost seconds and half a gigabyte for nothing.
@@ -32,11 +32,9 @@ from serving.contract import (
     UnderstandRequest,
     UnderstandResponse,
 )
-from serving.guard import JsonBodyGuard
+from serving.guard import Guard, verify_release
 
-MAX_WAITING = 64
 MAX_TORCH_THREADS = 4
-TIMEOUT_S = 30
 PACKAGED_CHECKPOINT = Path(__file__).resolve().parents[1] / "checkpoint"
 """Where `serving.packaging` puts the checkpoint: beside the packages in the bento's source folder."""
 
@@ -60,14 +58,13 @@ def refusing(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     name="polymart",
     workers=1,
     threads=1,
-    traffic={"timeout": TIMEOUT_S, "max_concurrency": MAX_WAITING},
     envs=[{"name": "BENTOML_DO_NOT_TRACK", "value": "True"}, {"name": "HF_HUB_OFFLINE", "value": "1"}],
 )
 class PolymartService:
     """All decisions of the shop from one checkpoint."""
 
     def __init__(self) -> None:
-        from serving.prediction_log import log_from_environment
+        from serving.log.prediction import log_from_environment
         from serving.startup import load_scorer
 
         self.log = log_from_environment()
@@ -147,4 +144,4 @@ class PolymartService:
         self.log.add(row | {"latency_ms": 1000 * (time.perf_counter() - started)})
 
 
-PolymartService.add_asgi_middleware(JsonBodyGuard)  # type: ignore[attr-defined]
+PolymartService.add_asgi_middleware(Guard)  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from polymart.release.lineage import Lineage
-    from serving.logged import LoggedPrediction
+    from serving.log.reading import LoggedPrediction
 
 app = typer.Typer()
 
@@ -30,7 +30,7 @@ def lineage(
     """
     from polymart.config import Settings
     from polymart.release.lineage import trace
-    from serving.logged import find_prediction, log_folder
+    from serving.log.reading import find_prediction, log_folder
 
     settings, found = Settings(), find_prediction(log or log_folder(), prediction)
     traced = trace(
@@ -48,7 +48,7 @@ def _lines(found: LoggedPrediction, traced: Lineage, environment: str) -> list[t
     deployment, manifest, tags = traced.deployment, traced.manifest, traced.tags
     lines = [
         ("prediction", f"{found.prediction_id}, {found.at:%Y-%m-%d %H:%M:%S} UTC"),
-        ("checkpoint", found.checkpoint),
+        ("checkpoint", found.checkpoint + (f", variant {found.variant}" if found.variant else "")),
         ("release", f"{manifest.release} ({manifest.overall})"),
         ("deployed", f"{environment}, {deployment.at:%Y-%m-%d %H:%M:%S} UTC, {deployment.action} by "
                      f"{deployment.author}, commit {deployment.commit}"),

@@ -14,7 +14,7 @@ from polymart.errors import ReleaseError, ServingError
 from polymart.files import digest_text
 from polymart.release.promotion import history, promote_release
 from polymart.tracking import read_version
-from serving.prediction_log import PredictionLog
+from serving.log.prediction import PredictionLog
 
 ROW = {"task": "mood", "prediction": "good", "score": 0.9, "latency_ms": 3.0}
 
