@@ -18,28 +18,30 @@ CHUNK = 8192
 """Items scored at once."""
 
 
+def encode_items(model: MultiTaskModel, items: Items, batch_size: int = 128) -> Tensor:
+    """Vectors of the unique item texts from the shared encoder, before any head, shape (V, D)."""
+    device = next(model.parameters()).device
+    texts_VD = torch.empty(len(items.tokens_V), model.encoder.width, device=device)
+    order = np.argsort([-len(ids) for ids in items.tokens_V], kind="stable")
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        tokens, mask = (part.to(device) for part in items.padded(chosen))
+        texts_VD[torch.from_numpy(chosen).to(device)] = model.encoder(tokens, mask)
+    return texts_VD
+
+
 class ItemIndex:
     """The item vectors of one retrieval task, encoded once."""
 
-    def __init__(self, model: MultiTaskModel, task: str, items: Items, batch_size: int = 128) -> None:
+    def __init__(self, model: MultiTaskModel, task: str, items: Items) -> None:
         self.model, self.task, self.items = model, task, items
         head = model.heads[task]
         assert isinstance(head, RetrievalHead)
         self.head = head
         self.device = head.bias_I.device
         self.text_index_I = torch.from_numpy(items.text_index_I).to(self.device)
-        self.vectors_VD = self._encode(batch_size)
-
-    def _encode(self, batch_size: int) -> Tensor:
-        vectors_VD = torch.empty(len(self.items.tokens_V), self.model.encoder.width, device=self.device)
-        order = np.argsort([-len(ids) for ids in self.items.tokens_V], kind="stable")
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            tokens, mask = (part.to(self.device) for part in self.items.padded(chosen))
-            vectors_VD[torch.from_numpy(chosen).to(self.device)] = self.head.item_vectors(
-                self.model.encoder(tokens, mask)
-            )
-        return vectors_VD
+        self.texts_VD = encode_items(model, items)
+        self.vectors_VD = torch.cat([head.item_vectors(texts) for texts in self.texts_VD.split(CHUNK)])
 
     def top(self, batch: Batch, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Positions and scores of the K = min(k, I) best items, best first; a score is the item's share of the softmax.

@@ -106,10 +106,14 @@ class RetrievalHead(nn.Module):
         """Unit vectors of item texts, shape (V, D)."""
         return functional.normalize((texts_VD + self.item(texts_VD)).float(), dim=-1)
 
+    def query_vectors(self, context_BW: Tensor) -> Tensor:
+        """Unit vectors of what `context` knows, shape (B, D)."""
+        text_BD = context_BW[:, : self.query.out_features]
+        return functional.normalize((text_BD + self.query(context_BW)).float(), dim=-1)
+
     def score(self, batch: Batch, context_BW: Tensor, items_MD: Tensor, items_M: Tensor) -> Tensor:
         """Logits of the items at the ascending positions ``items_M``, shape (B, M)."""
-        text_BD = context_BW[:, : items_MD.shape[1]]
-        query_BD = functional.normalize((text_BD + self.query(context_BW)).float(), dim=-1)
+        query_BD = self.query_vectors(context_BW)
         bias_M = self.bias_I.index_select(0, items_M)
         scores_BM = self.log_scale.exp() * (query_BD @ items_MD.T) + bias_M
         if self.history is not None:
