@@ -72,6 +72,7 @@ class PolymartService:
             Path(os.environ.get("POLYMART_CHECKPOINT") or PACKAGED_CHECKPOINT),
             os.environ.get("POLYMART_FEATURE_STORE", ""), MAX_TORCH_THREADS,
         )  # fmt: skip
+        verify_release(self.scorer.digest)
 
     @bentoml.on_shutdown
     def close(self) -> None:
