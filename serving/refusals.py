@@ -17,6 +17,12 @@ class UnknownEntityError(ServingError):
     status = 404
 
 
+class UnknownGroupError(ServingError):
+    """No department or category is called as a filter names it."""
+
+    status = 404
+
+
 class FeaturesUnavailableError(ServingError):
     """The online store is missing or does not answer; text-only tasks still do."""
 
@@ -27,3 +33,9 @@ class OverloadedError(ServingError):
     """More waits for the encoder than it can answer soon; the caller may try again."""
 
     status = 503
+
+
+class UnreadablePictureError(ServingError):
+    """What was sent is no picture that the service reads."""
+
+    status = 400
