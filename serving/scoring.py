@@ -79,7 +79,7 @@ class Scorer:
             UnknownTaskError: the release has no text-only task.
         """
         if not self.text_tasks:
-            raise self._absent("understands text")
+            raise self.absent("understands text")
         model, checkpoint = self.predictor.model, self.predictor.checkpoint
         answers, encoded = {}, {}
         with torch.inference_mode():
@@ -129,10 +129,11 @@ class Scorer:
             FeaturesUnavailableError: the store is missing or does not answer.
         """
         if task not in self.tasks:
-            raise self._absent(f"is called {task!r}")
+            raise self.absent(f"is called {task!r}")
         service = self.tasks[task].feature_service or task
         rows = self.features.read(service, entity_rows)
         return pd.DataFrame([{**keys, **row} for keys, row in zip(entity_rows, rows, strict=True)])
 
-    def _absent(self, rule: str) -> UnknownTaskError:
+    def absent(self, rule: str) -> UnknownTaskError:
+        """The refusal of what no head of this release answers; ``rule`` says what such a task would do."""
         return UnknownTaskError(f"no task of this release {rule}", remedy=f"this release has: {', '.join(self.tasks)}")

@@ -27,6 +27,12 @@ from serving.contract import (
     AdsResponse,
     DemandRequest,
     DemandResponse,
+    FraudRequest,
+    FraudResponse,
+    HouseholdRequest,
+    HouseholdResponse,
+    PictureRequest,
+    PictureResponse,
     RecommendRequest,
     RecommendResponse,
     UnderstandRequest,
@@ -114,12 +120,15 @@ class PolymartService:
     @bentoml.api
     @refusing
     def demand(self, request: DemandRequest, /) -> DemandResponse:
-        """Units of a category that a store will sell in the coming week, as quantiles."""
+        """Units of a category that a store will sell in the coming weeks, as quantiles, and what to order."""
+        from serving.answers.demand import forecast
+
         started = time.perf_counter()
-        quantiles = self.scorer.demand(request.category_id, request.store_id)
-        stamp, keys = self._stamp(), request.model_dump()
-        self._record(started, stamp, "demand", quantiles["q50"], quantiles["q50"], **keys)
-        return DemandResponse(**stamp, **keys, quantiles=quantiles)
+        found = forecast(self.scorer, request)
+        stamp, keys = self._stamp(), request.model_dump(include={"category_id", "store_id"})
+        median = found["quantiles"]["q50"]
+        self._record(started, stamp, "demand", median, median, **keys)
+        return DemandResponse(**stamp, **keys, weeks=request.weeks, **found)
 
     @bentoml.api
     @refusing
@@ -131,6 +140,44 @@ class PolymartService:
         for task, answer in tasks.items():
             self._record(started, stamp, task, answer.get("label"), answer.get("score"))
         return UnderstandResponse(**stamp, tasks=tasks)
+
+    @bentoml.api
+    @refusing
+    def picture(self, request: PictureRequest, /) -> PictureResponse:
+        """What every picture task of the release says about a picture."""
+        from serving.answers.picture import see
+
+        started = time.perf_counter()
+        tasks = see(self.scorer, request.image, request.top)
+        stamp = self._stamp()
+        for task, answer in tasks.items():
+            self._record(started, stamp, task, answer["label"], answer["score"])
+        return PictureResponse(**stamp, tasks=tasks)
+
+    @bentoml.api
+    @refusing
+    def fraud(self, request: FraudRequest, /) -> FraudResponse:
+        """How likely a payment is fraud."""
+        from serving.answers.fraud import fraud_score
+
+        started = time.perf_counter()
+        score = fraud_score(self.scorer, request)
+        stamp = self._stamp()
+        self._record(started, stamp, "fraud", score, score)
+        return FraudResponse(**stamp, score=score)
+
+    @bentoml.api
+    @refusing
+    def household(self, request: HouseholdRequest, /) -> HouseholdResponse:
+        """Whether a household will come back, and what it will buy again."""
+        from serving.answers.household import foresee, logged
+
+        started = time.perf_counter()
+        found = foresee(self.scorer, request)
+        stamp = self._stamp()
+        for task, score, keys in logged(found):
+            self._record(started, stamp, task, score, score, household_id=request.household_id, **keys)
+        return HouseholdResponse(**stamp, household_id=request.household_id, **found)
 
     def _stamp(self) -> dict[str, str]:
         return {"prediction_id": uuid.uuid4().hex, "checkpoint": self.scorer.digest}

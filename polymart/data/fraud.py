@@ -44,9 +44,9 @@ def read_light(folder: Path, rules: Rules) -> pd.DataFrame:
     """The small, synthetic transactions.
 
     Returns:
-        example_id, card_id, event_timestamp, amount, hour, weekday, months_to_expiry, what `_card_past` adds,
-        store_before (earlier transactions in the store), categories as text, label (0 or 1), split (train before
-        June 2019, val June, test from July).
+        example_id, card_id, event_timestamp, amount, what `clock_inputs` and `_card_past` add, store_before (earlier
+        transactions in the store), categories as text, label (0 or 1), split (train before June 2019, val June, test
+        from July).
 
     Raises:
         TableError: the file is missing or lacks a column.
@@ -55,17 +55,13 @@ def read_light(folder: Path, rules: Rules) -> pd.DataFrame:
     raw = _read(folder, LIGHT_FILE, "fraud_light", needed)
     raw["event_timestamp"] = pd.to_datetime(raw["datetime"])
     raw = raw.sort_values(["event_timestamp", "id"], ignore_index=True)
-    expiry = pd.to_datetime(raw.expiration_date, format="%m/%y")
-    time = raw.event_timestamp.dt
     frame = pd.DataFrame(
         {
             "example_id": raw["id"].astype(str),
             "card_id": raw.card_id.astype("int64"),
             "event_timestamp": raw.event_timestamp,
             "amount": raw.amount.astype("float64"),
-            "hour": time.hour.astype("float64"),
-            "weekday": time.dayofweek.astype("float64"),
-            "months_to_expiry": (expiry.dt.year - time.year) * 12.0 + expiry.dt.month - time.month,
+            **clock_inputs(raw.event_timestamp, raw.expiration_date),
             **_card_past(raw.card_id, raw.event_timestamp, raw.amount),
             "store_before": raw.groupby("store_id").cumcount().astype("float64"),
             **{name: _as_text(raw[name]) for name in LIGHT_CATEGORIES},
@@ -110,6 +106,24 @@ def read_ieee(folder: Path, rules: Rules) -> pd.DataFrame:
     )
     rules.add("labels/fraud_ieee", "every transaction is kept", len(raw), len(frame))
     return frame.assign(split=_periods(day, IEEE_VAL_DAY, IEEE_TEST_DAY))
+
+
+def clock_inputs(time: pd.Series, expiry: pd.Series) -> dict[str, pd.Series]:
+    """What the clock says of payments, in training and in serving alike.
+
+    Args:
+        time: when they were made, on the shop's clock.
+        expiry: of the card, as printed on it: ``MM/YY``.
+
+    Returns:
+        hour, weekday (Monday is 0) and months_to_expiry.
+    """
+    paid, expires = time.dt, pd.to_datetime(expiry, format="%m/%y").dt
+    return {
+        "hour": paid.hour.astype("float64"),
+        "weekday": paid.dayofweek.astype("float64"),
+        "months_to_expiry": (expires.year - paid.year) * 12.0 + expires.month - paid.month,
+    }
 
 
 def _card_past(card: pd.Series, time: pd.Series, amount: pd.Series) -> dict[str, pd.Series]:

@@ -71,16 +71,19 @@ class Suggestion(Frozen):
     """Whether the stock is at or below the reorder point although some demand is expected."""
 
 
+def over_weeks(demand: Demand, weeks: float) -> tuple[float, float]:
+    """Median and upper quantile of the demand of so many weeks together, under the module's assumptions."""
+    return demand.median * weeks, demand.median * weeks + (demand.upper - demand.median) * math.sqrt(weeks)
+
+
 def suggest_order(demand: Demand, stock: Stock) -> Suggestion:
     """The order that brings stock on hand and on order up to the level S of the module's formulas."""
     lead, protected = stock.lead_time_days / WEEK_DAYS, (stock.review_days + stock.lead_time_days) / WEEK_DAYS
-    spread = demand.upper - demand.median
-    safety_stock = spread * math.sqrt(protected)
-    order_up_to = demand.median * protected + safety_stock
-    reorder_point = demand.median * lead + spread * math.sqrt(lead)
+    _, reorder_point = over_weeks(demand, lead)
+    median, order_up_to = over_weeks(demand, protected)
     position = stock.on_hand + stock.on_order
     return Suggestion(
-        safety_stock=safety_stock,
+        safety_stock=order_up_to - median,
         reorder_point=reorder_point,
         order_up_to=order_up_to,
         quantity=max(0, math.ceil(order_up_to - position)),

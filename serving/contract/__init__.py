@@ -18,28 +18,42 @@ from serving.contract.base import (
     Text,
     Top,
 )
-from serving.contract.demand import DemandRequest, DemandResponse
+from serving.contract.demand import DemandRequest, DemandResponse, Order, StockRequest
+from serving.contract.fraud import FraudRequest, FraudResponse
+from serving.contract.household import HouseholdRequest, HouseholdResponse, Repurchase
+from serving.contract.picture import MAX_PICTURE, PICTURE_TYPES, PictureRequest, PictureResponse
 from serving.contract.recommend import RecommendRequest, RecommendResponse
 from serving.contract.understand import UnderstandRequest, UnderstandResponse
 
 __all__ = [
     "MAX_ID",
     "MAX_LIST",
+    "MAX_PICTURE",
     "MAX_TEXT",
     "MAX_TOP",
+    "PICTURE_TYPES",
     "AdsRequest",
     "AdsResponse",
     "DemandRequest",
     "DemandResponse",
     "EntityId",
+    "FraudRequest",
+    "FraudResponse",
+    "HouseholdRequest",
+    "HouseholdResponse",
+    "Order",
+    "PictureRequest",
+    "PictureResponse",
     "RecommendRequest",
     "RecommendResponse",
     "Refusal",
+    "Repurchase",
     "Request",
     "Response",
     "Score",
     "ScoredCampaign",
     "ScoredLabel",
+    "StockRequest",
     "Text",
     "Top",
     "UnderstandRequest",

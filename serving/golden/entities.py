@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from serving.answers.household import REPURCHASE
 from serving.contract import MAX_TOP
 from serving.golden.records import Golden, Reference
 from serving.refusals import UnknownEntityError
 from serving.scoring import ADS, DEMAND, RECOMMEND
 
-CAMPAIGNS = 10
-"""Campaigns ranked in one golden request."""
+CAMPAIGNS, CATEGORIES = 10, 10
+"""Campaigns and categories in one golden request."""
 
 
 def recommend(reference: Reference, task: str, frame: pd.DataFrame) -> Iterator[Golden]:
@@ -42,6 +43,29 @@ def demand(reference: Reference, task: str, frame: pd.DataFrame) -> Iterator[Gol
         row = online(reference, task, [series])
         if row is not None:
             yield Golden("demand", series, {DEMAND: reference.predictor.answer(task, row)[0]})
+
+
+def household(reference: Reference, task: str, frame: pd.DataFrame) -> Iterator[Golden]:
+    """Households of the table, and with `REPURCHASE` their categories."""
+    if task == REPURCHASE:
+        yield from _repurchase(reference, task, frame)
+        return
+    for keys in unique(frame, ["household_id"]):
+        row = online(reference, task, [keys])
+        if row is not None:
+            score = float(reference.predictor.scores(task, row)[0, 0])
+            yield Golden("household", keys, {task: {"score": score}})
+
+
+def _repurchase(reference: Reference, task: str, frame: pd.DataFrame) -> Iterator[Golden]:
+    for keys in unique(frame, ["household_id"]):
+        own = frame[frame["household_id"] == keys["household_id"]]
+        categories = [row["category_id"] for row in unique(own, ["category_id"])][:CATEGORIES]
+        found = online(reference, task, [{**keys, "category_id": category} for category in categories])
+        if found is not None:
+            scores_B = reference.predictor.scores(task, found)[:, 0]
+            expected = {str(c): float(score) for c, score in zip(categories, scores_B, strict=True)}
+            yield Golden("household", {**keys, "category_ids": categories}, {task: expected})
 
 
 def online(reference: Reference, task: str, rows: list[dict[str, int]]) -> pd.DataFrame | None:

@@ -10,10 +10,18 @@ import pandas as pd
 
 from polymart.errors import ReleaseError
 from polymart.model.predictor import Predictor
+from serving.answers.fraud import FRAUD, judges_payments
+from serving.answers.household import CHURN, HEADS, REPURCHASE, RETURN
+from serving.answers.picture import is_picture_only
 from serving.features import Features
 from serving.golden import entities, inputs
 from serving.golden.records import Endpoint, Golden, Reference, Scores, named_scores
 from serving.scoring import ADS, DEMAND, RECOMMEND, is_text_only
+
+
+def _of_tasks(answer: dict[str, Any]) -> Scores:
+    return {task: named_scores(found) for task, found in answer["tasks"].items()}
+
 
 ENDPOINTS = {
     "recommend": Endpoint(
@@ -34,7 +42,19 @@ ENDPOINTS = {
     "understand": Endpoint(
         serves=is_text_only,
         requests=inputs.understand,
-        scores=lambda answer: {task: named_scores(found) for task, found in answer["tasks"].items()},
+        scores=_of_tasks,
+    ),
+    "picture": Endpoint(serves=is_picture_only, requests=inputs.picture, scores=_of_tasks),
+    "fraud": Endpoint(
+        serves=judges_payments, requests=inputs.fraud, scores=lambda answer: {FRAUD: {"score": answer["score"]}}
+    ),
+    "household": Endpoint(
+        serves=lambda task: task.name in HEADS,
+        requests=entities.household,
+        scores=lambda answer: {
+            **{head: {"score": answer[head]} for head in (CHURN, RETURN)},
+            REPURCHASE: {str(item["category_id"]): item["score"] for item in answer[REPURCHASE] or []},
+        },
     ),
 }
 """Every endpoint that a head answers; a task that none of them serves is not probed."""
