@@ -30,7 +30,7 @@ def online_features(
     """
     if not entity_rows:
         return []
-    feature_store, service, keys = _opened(Path(store), feature_service, _version(store))
+    feature_store, service, keys = opened(Path(store), feature_service, version_of(store))
     for number, row in enumerate(entity_rows):
         absent = [key for key in keys if key not in row]
         if absent:
@@ -53,14 +53,19 @@ def _known(proto: Any, keys: tuple[str, ...], count: int) -> list[bool]:
     return found
 
 
-def _version(store: Path) -> int:
+def version_of(store: Path) -> int:
     """Changes when the store is applied again."""
     registry = Path(store) / "registry.db"
     return registry.stat().st_mtime_ns if registry.is_file() else 0
 
 
-@lru_cache(maxsize=8)
-def _opened(store: Path, feature_service: str, version: int) -> tuple[FeatureStore, FeatureService, tuple[str, ...]]:
+@lru_cache(maxsize=16)
+def opened(store: Path, feature_service: str, version: int) -> tuple[FeatureStore, FeatureService, tuple[str, ...]]:
+    """The store, a service of it and the keys it needs; ``version`` is that of `version_of`.
+
+    Raises:
+        ValueError: no such service.
+    """
     # Opening parses the registry (20 ms): once per store and version, not once per request.
     feature_store = open_store(store)
     keys = join_keys(service_views(feature_store, feature_service))

@@ -14,6 +14,7 @@ import pandas as pd
 from feast import FeatureStore, FeatureView
 
 import feature_repo.exit  # noqa: F401 - registers itself
+from feature_repo.assortment import write_assortment
 from feature_repo.entities import ENTITIES
 from feature_repo.online import online_features
 from feature_repo.opening import join_keys, open_store, service_views
@@ -48,6 +49,7 @@ def apply(tables: Path, store: Path) -> FeatureStore:
         (store / name).unlink(missing_ok=True)
     shutil.copyfile(Path(__file__).with_name("feature_store.yaml"), store / "feature_store.yaml")
     feature_store = FeatureStore(repo_path=str(store))
+    write_assortment(tables, store)
     pointers = [make_pointer(view, store) for view in views.values() if is_wide(view)]
     feature_store.apply([*ENTITIES, *views.values(), *pointers, *make_services(views)])
     return feature_store

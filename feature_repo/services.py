@@ -13,13 +13,16 @@ SERVICES = {
     "next_action": ["household_profile", "household_history", "household_visit"],
     "churn": ["household_profile", "household_activity"],
 }
-"""Views of each service."""
+"""Views of each service that a task reads."""
+HOUSEHOLD_EVENT = "household_event"
+EVENT_SERVICES = {HOUSEHOLD_EVENT: ["household_state", "household_profile"]}
+"""Views behind ``/events``: what a basket is folded into, and whether the household was known without it."""
 
 
 def make_services(views: dict[str, FeatureView]) -> list[FeatureService]:
-    """One service per decision whose views are all present."""
+    """One service per decision, and that of the events, whose views are all present."""
     return [
         FeatureService(name=name, features=[views[view] for view in members])
-        for name, members in SERVICES.items()
+        for name, members in (SERVICES | EVENT_SERVICES).items()
         if views.keys() >= set(members)
     ]

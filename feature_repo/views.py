@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from feast import Entity, FeatureView, Field, FileSource
+from feast import Entity, FeatureView, Field, FileSource, PushSource
 from feast.types import Array, FeastType, Float32, Float64, Int64, String
 
 from feature_repo.entities import campaign, category, household, store
@@ -20,11 +20,16 @@ FOREVER = timedelta(0)
 ONE_WEEK = timedelta(days=7)
 
 
-def _history(prefix: str) -> dict[str, FeastType]:
+PUSHED = ("household_profile", "household_history", "household_products", "household_visit", "household_state")
+"""Views that a basket changes at once; the others wait for their weekly moment, or for a campaign."""
+PUSH_SOURCE = "{}_events"
+
+
+def _history(prefix: str, number: FeastType = Float32) -> dict[str, FeastType]:
     """The aligned lists of what was bought, how often and how long ago."""
     return {
         f"{prefix}_ids": Array(Int64),
-        **{f"{prefix}_{part}": Array(Float32) for part in ("count", "decayed", "gap")},
+        **{f"{prefix}_{part}": Array(number) for part in ("count", "decayed", "gap")},
     }
 
 
@@ -157,12 +162,34 @@ COLUMNS: dict[str, tuple[list[Entity], timedelta, dict[str, FeastType]]] = {
         {"category_text": String, "habits_past": Float64, "repurchase_rate": Float64},
     ),
     "household_products": ([household], FOREVER, _history("product")),
+    "household_state": (
+        [household],
+        FOREVER,
+        {
+            **dict.fromkeys(["basket_times", "redemption_times", "campaign_times"], Array(Int64)),
+            **dict.fromkeys(
+                [
+                    "value_cents",
+                    "num_units",
+                    "num_lines",
+                    "num_coupon_lines",
+                    "visit_cents",
+                    "visit_units",
+                    "visit_categories",
+                ],
+                Int64,
+            ),
+            "event_ids": Array(String),
+            **_history("category", Float64),
+            **_history("product", Float64),
+        },
+    ),
 }
 """Entities, time to live and columns of each view."""
 
 
 def make_views(sources: dict[str, FileSource]) -> dict[str, FeatureView]:
-    """One view per source, readable offline and online."""
+    """One view per source, readable offline and online; those of `PUSHED` can be written online by one row, too."""
     return {name: _view(name, source) for name, source in sources.items()}
 
 
@@ -170,4 +197,5 @@ def _view(name: str, source: FileSource) -> FeatureView:
     entities, ttl, columns = COLUMNS[name]
     keys = [Field(name=entity.join_key, dtype=Int64) for entity in entities]
     fields = [Field(name=column, dtype=dtype) for column, dtype in columns.items()]
-    return FeatureView(name=name, entities=entities, ttl=ttl, schema=keys + fields, source=source, online=True)
+    origin = PushSource(name=PUSH_SOURCE.format(name), batch_source=source) if name in PUSHED else source
+    return FeatureView(name=name, entities=entities, ttl=ttl, schema=keys + fields, source=origin, online=True)

@@ -125,8 +125,18 @@ def _texts(state: Running, names_C: np.ndarray) -> Iterator[str]:
         yield ", ".join(row[:length])
 
 
-def list_columns(prefix: str, households: np.ndarray, blocks: list[Lists]) -> pa.Table:
-    """household_id, the two timestamps, and the list columns ``<prefix>_ids``, ``_count``, ``_decayed``, ``_gap``."""
+def list_columns(
+    prefix: str, households: np.ndarray, blocks: list[Lists], number: pa.DataType | None = None
+) -> pa.Table:
+    """household_id, the two timestamps, and the list columns ``<prefix>_ids``, ``_count``, ``_decayed``, ``_gap``.
+
+    Args:
+        prefix: of the columns' names.
+        households: the household of each block.
+        blocks: the lists of each household.
+        number: type of the numbers that are no ids; float32 if None.
+    """
+    number = number or pa.float32()
     times, lengths, ids, counts, decayed, gaps = (np.concatenate(part) for part in zip(*blocks, strict=True))
     stamps = pa.array(times.astype("datetime64[us]"))
     offsets = pa.array(np.append(0, np.cumsum(lengths)).astype(np.int32))
@@ -140,8 +150,8 @@ def list_columns(prefix: str, households: np.ndarray, blocks: list[Lists]) -> pa
             "event_timestamp": stamps,
             "created_timestamp": stamps,
             f"{prefix}_ids": lists(ids, pa.int64()),
-            f"{prefix}_count": lists(counts, pa.float32()),
-            f"{prefix}_decayed": lists(decayed, pa.float32()),
-            f"{prefix}_gap": lists(gaps, pa.float32()),
+            f"{prefix}_count": lists(counts, number),
+            f"{prefix}_decayed": lists(decayed, number),
+            f"{prefix}_gap": lists(gaps, number),
         }
     )

@@ -15,7 +15,19 @@ import duckdb
 import pyarrow as pa
 
 from polymart.config import Origin
-from polymart.data import assortment, behaviour, demand, features, groups, history, labels, relevance, repurchase, shop
+from polymart.data import (
+    assortment,
+    behaviour,
+    demand,
+    features,
+    groups,
+    history,
+    household_state,
+    labels,
+    relevance,
+    repurchase,
+    shop,
+)
 from polymart.data.tables import LabelInfo, Rules, Wanted, connect, count_rows, query_table, write_table
 
 FEATURES: dict[str, Callable[[duckdb.DuckDBPyConnection], pa.Table]] = {
@@ -29,6 +41,7 @@ FEATURES: dict[str, Callable[[duckdb.DuckDBPyConnection], pa.Table]] = {
     "household_category": repurchase.household_category,
     "category_week": repurchase.category_week,
     "household_products": assortment.household_products,
+    "household_state": household_state.household_state,
 }
 """Builder of each feature table, in the order in which they are made."""
 
@@ -135,6 +148,8 @@ def write_shop(source: Path, folder: Path, rules: Rules, wanted: Wanted = None) 
         for name, query in shop.CLEAN.items():
             write_table(folder / f"{name}.parquet", query_table(con, query))
         needed = {feature for label in chosen.values() for feature in label.features}
+        if not needed.isdisjoint(household_state.CARRIED):
+            needed.add("household_state")
         for name in (name for name in FEATURES if name in needed):
             write_table(folder / f"features/{name}.parquet", FEATURES[name](con))
         for name in (name for name in ITEMS if name in {label.items for label in chosen.values()}):

@@ -59,6 +59,17 @@ def lists(*, ids: bool = False) -> pa.Column:
     return pa.Column(object, checks)
 
 
+def times() -> pa.Column:
+    """Lists of seconds since 1970 in ascending order; one may be empty."""
+    ascending = pa.Check(lambda s: s.map(lambda v: bool((np.diff(v) >= 0).all())), error="holds times in order")
+    return pa.Column(object, ascending)
+
+
+def names() -> pa.Column:
+    """Lists of texts, none of them empty."""
+    return pa.Column(object, pa.Check(lambda s: s.map(lambda v: all(map(len, v))), error="holds no empty text"))
+
+
 def picture() -> pa.Column:
     """The bytes of a PNG."""
     png = pa.Check(lambda s: s.map(lambda v: v.startswith(b"\x89PNG\r\n\x1a\n")), error="starts as a PNG does")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from polymart.schemas.columns import feature_table, history, number, text
+from polymart.schemas.columns import count, feature_table, history, names, number, text, times
 
 CATEGORY_LISTS, CATEGORIES_ALIGNED = history("category")
 PRODUCT_LISTS, PRODUCTS_ALIGNED = history("product")
@@ -30,6 +30,20 @@ FEATURES = [
         CATEGORIES_ALIGNED,
     ),
     feature_table("features/household_products", ["household_id"], PRODUCT_LISTS, PRODUCTS_ALIGNED),
+    feature_table(
+        "features/household_state",
+        ["household_id"],
+        {
+            **{name: times() for name in ("basket_times", "redemption_times", "campaign_times")},
+            **{name: count(1) for name in ("num_units", "num_lines", "visit_units", "visit_categories")},
+            **{name: count() for name in ("value_cents", "num_coupon_lines", "visit_cents")},
+            "event_ids": names(),
+            **CATEGORY_LISTS,
+            **PRODUCT_LISTS,
+        },
+        CATEGORIES_ALIGNED,
+        PRODUCTS_ALIGNED,
+    ),
     feature_table(
         "features/household_visit",
         ["household_id"],

@@ -17,6 +17,7 @@ KEYS = {
     "household_category": ["household_id", "category_id"],
     "category_week": ["category_id"],
     "household_products": ["household_id"],
+    "household_state": ["household_id"],
 }
 
 

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from feature_repo.push import push_features
 from feature_repo.retrieval import apply, materialize, online_features
+from feature_repo.views import COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,7 @@ def test_every_entity_is_counted(filled, tables):
         "category_week": 12,
         "household_activity": 80,
         "household_products": 80,
+        "household_state": 80,
         "household_visit": 80,
         "household_category": len(last_week(tables, "household_category")),
         "household_campaign": len(pd.read_parquet(tables / "targets.parquet")),
@@ -58,6 +61,31 @@ def test_an_unknown_entity_is_none_and_a_missing_value_is_not(filled, tables):
     assert row["coupon_product_buys"] is None, "the household never received this campaign"
     assert row["num_baskets"] == 75
     assert row["campaign_type"] == "Type C"
+
+
+def test_a_pushed_row_is_read_at_once_and_changes_no_other_household(filled, tmp_path):
+    folder = tmp_path / "store"
+    shutil.copytree(filled[0], folder)
+    ask = ("household_event", [{"household_id": 3}, {"household_id": 4}])
+    before = online_features(folder, *ask)
+    stamp = {"household_id": 3, "event_timestamp": pd.Timestamp("2018-01-05", tz="UTC")}
+    state = {name: before[0][name] for name in COLUMNS["household_state"][2]}
+    push_features(folder, {"household_state": stamp | state | {"value_cents": 7, "campaign_times": []}})
+    after = online_features(folder, *ask)
+    assert (after[0]["value_cents"], after[0]["campaign_times"]) == (7, [])
+    assert after[0]["basket_times"] == before[0]["basket_times"]
+    assert after[1] == before[1]
+    with pytest.raises(ValueError, match="rows can be pushed to household_profile, .*; found campaign"):
+        push_features(folder, {"campaign": {}})
+
+
+def test_the_store_knows_what_each_product_means(filled, tables):
+    assortment = pd.read_parquet(filled[0] / "assortment.parquet").set_index("product_id")
+    items = pd.read_parquet(tables / "items/products.parquet")
+    assert assortment.loc[items.item_id, "position"].tolist() == list(range(len(items)))
+    assert assortment.loc[items.item_id, "category"].tolist() == items.category.tolist()
+    assert 9000 not in assortment.index, "fuel"
+    assert 9001 not in assortment.index, "no category"
 
 
 def test_a_store_answers_after_it_moved(filled, tmp_path):

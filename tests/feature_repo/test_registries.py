@@ -1,16 +1,17 @@
 """What several rooms list of the same tables agrees: the feature repository may not import the library."""
 
-from feast.types import Array, Float64, String
+from feast.types import Array, Float64, Int64, String
 
-from feature_repo.services import SERVICES
-from feature_repo.views import COLUMNS
+from feature_repo.services import EVENT_SERVICES, SERVICES
+from feature_repo.views import COLUMNS, PUSHED
 from polymart.data.catalogue import catalogue
 from polymart.data.extra import EXTRAS
+from polymart.data.household_state import CARRIED
 from polymart.data.prepare import NOTES, TABLES_OF, WRITERS
 from polymart.data.shop_tables import FEATURES, LABELS
 from polymart.schemas import SCHEMAS
 
-DTYPES = {Float64: "float64", String: "str"}
+DTYPES = {Float64: "float64", Int64: "int64", String: "str"}
 
 
 def test_a_view_offers_the_columns_of_its_table_in_their_types():
@@ -27,6 +28,11 @@ def test_a_view_offers_the_columns_of_its_table_in_their_types():
 
 def test_a_service_reads_the_tables_that_its_label_source_makes():
     assert {name: list(label.features) for name, label in LABELS.items() if label.features} == SERVICES
+
+
+def test_the_views_that_a_basket_changes_are_those_that_follow_from_the_state():
+    assert set(PUSHED) == {*CARRIED, "household_state"}
+    assert set().union(*EVENT_SERVICES.values()) <= set(PUSHED)
 
 
 def test_each_label_table_has_one_source_that_fetches_writes_and_explains_it():
