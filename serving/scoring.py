@@ -51,18 +51,6 @@ class Scorer:
         """
         return self.answer(RECOMMEND, self.rows(RECOMMEND, [{"household_id": household_id}]), top)[0]["items"]
 
-    def ads(self, household_id: int, campaign_ids: list[int]) -> list[dict[str, Any]]:
-        """Each campaign once as ``{"campaign_id", "score"}``, best first; equal scores keep the order asked.
-
-        Raises:
-            UnknownTaskError, UnknownEntityError, FeaturesUnavailableError: see `rows`.
-        """
-        campaigns = list(dict.fromkeys(campaign_ids))
-        frame = self.rows(ADS, [{"household_id": household_id, "campaign_id": campaign} for campaign in campaigns])
-        scores_B = self.scores(ADS, frame)[:, 0]
-        best_first = np.argsort(-scores_B, kind="stable")
-        return [{"campaign_id": campaigns[i], "score": float(scores_B[i])} for i in best_first]
-
     def demand(self, category_id: int, store_id: int) -> dict[str, float]:
         """Units of the coming week by quantile name.
 

@@ -102,10 +102,12 @@ class PolymartService:
     @refusing
     def ads(self, request: AdsRequest, /) -> AdsResponse:
         """The given campaigns, ranked by how likely the household is to redeem one of their coupons."""
+        from serving.answers.ads import rank_campaigns
+
         started = time.perf_counter()
-        items = self.scorer.ads(request.household_id, request.campaign_ids)
+        found = rank_campaigns(self.scorer, request)
         stamp = self._stamp()
-        for item in items:
+        for item in found["items"]:
             self._record(
                 started,
                 stamp,
@@ -115,7 +117,7 @@ class PolymartService:
                 household_id=request.household_id,
                 campaign_id=item["campaign_id"],
             )
-        return AdsResponse(**stamp, household_id=request.household_id, items=items)
+        return AdsResponse(**stamp, household_id=request.household_id, **found)
 
     @bentoml.api
     @refusing

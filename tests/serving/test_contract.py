@@ -194,7 +194,10 @@ def test_a_missing_store_is_503_and_texts_are_still_understood(
 ) -> None:
     for store in (tmp_path / "nowhere", None):
         with _client(monkeypatch, checkpoint, store) as client:
-            for endpoint in ("recommend", "ads", "demand"):
+            ads = client.post("/ads", json=VALID["ads"]).json()
+            assert ads["degraded"]
+            assert [item["campaign_id"] for item in ads["items"]] == VALID["ads"]["campaign_ids"]
+            for endpoint in ("recommend", "demand"):
                 response = client.post(f"/{endpoint}", json=VALID[endpoint])
                 assert response.status_code == 503
                 assert "feature store" in response.json()["error"]
