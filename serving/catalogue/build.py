@@ -1,0 +1,96 @@
+"""At packaging: the vectors of all products, an index of their neighbours, and a manifest that names the checkpoint.
+
+``<task>/vectors.npy`` and ``<task>/index.usearch`` (see `mapped`) for `next_product` (the head's item vectors) and
+for `search_relevance` (vectors of product texts as the encoder makes them), and ``manifest.json``: version, digest
+of the checkpoint, digest of every file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from polymart.config import Suite, Task
+from polymart.files import atomic_folder, digest_file, write_json
+from polymart.model.item_index import encode_items
+from polymart.model.items import Items
+from polymart.model.predictor import Predictor
+from polymart.model.retrieval import RetrievalHead
+from serving.catalogue.mapped import write_vectors
+from serving.catalogue.products import Products
+from serving.catalogue.ranking import indexed
+from serving.catalogue.searching import unit
+
+NEXT_PRODUCT, SEARCH = "next_product", "search_relevance"
+"""The tasks that need a catalogue; the products of both are the item table of the first."""
+MANIFEST = "manifest.json"
+VERSION = 1
+
+
+def recommends_products(suite: Suite) -> bool:
+    """Whether a release of ``suite`` has products, so that it needs a catalogue."""
+    return any(task.name == NEXT_PRODUCT and task.kind == "retrieval" for task in suite.tasks)
+
+
+def searches_products(suite: Suite) -> bool:
+    """Whether a release of ``suite`` can rank its products for a query."""
+    return recommends_products(suite) and any(task.name == SEARCH and _reads_two_texts(task) for task in suite.tasks)
+
+
+def build_catalogue(predictor: Predictor, out: Path) -> None:
+    """Encode the products and write the folder ``out``, replaced whole.
+
+    Args:
+        predictor: of the release's checkpoint, as it was saved; its suite `recommends_products`.
+        out: the folder.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    suite = predictor.checkpoint.suite
+    with atomic_folder(out) as folder, torch.inference_mode():
+        items, texts_VD = product_texts(predictor, NEXT_PRODUCT)
+        head = predictor.model.head(NEXT_PRODUCT)
+        assert isinstance(head, RetrievalHead)
+        vectors_VD = head.item_vectors(texts_VD).cpu().numpy()
+        products = products_of(predictor, items)
+        write_vectors(
+            folder / NEXT_PRODUCT, vectors_VD, indexed(vectors_VD, products.best_bias_V, head.log_scale.exp().item())
+        )
+        if searches_products(suite):
+            if suite.max_tokens(suite.task(SEARCH)) != suite.max_tokens(suite.task(NEXT_PRODUCT)):
+                _, texts_VD = product_texts(predictor, SEARCH)
+            plain_VD = texts_VD.cpu().numpy()
+            write_vectors(folder / SEARCH, plain_VD, unit(plain_VD))
+        files = {path.relative_to(folder).as_posix(): digest_file(path) for path in sorted(folder.rglob("*.*"))}
+        write_json(folder / MANIFEST, {"version": VERSION, "checkpoint": predictor.checkpoint.digest, "files": files})
+
+
+def product_texts(predictor: Predictor, task: str) -> tuple[Items, torch.Tensor]:
+    """The products with their texts cut as ``task`` reads them, and those texts' vectors, shape (V, D)."""
+    items = items_of(predictor, task)
+    return items, encode_items(predictor.model, items)
+
+
+def items_of(predictor: Predictor, task: str) -> Items:
+    """The products as tokens, with their texts cut as ``task`` reads them."""
+    if task in predictor.catalogues:
+        return predictor.catalogues[task]
+    name = predictor.checkpoint.suite.task(NEXT_PRODUCT).items
+    assert name, "a retrieval task names its items"
+    return Items.of(predictor.checkpoint.items[name], predictor.collators[task].tokenizer)
+
+
+def products_of(predictor: Predictor, items: Items) -> Products:
+    """What is known of the products beside their vectors."""
+    head, name = predictor.model.head(NEXT_PRODUCT), predictor.checkpoint.suite.task(NEXT_PRODUCT).items
+    assert isinstance(head, RetrievalHead) and name  # noqa: PT018 - what next_product is
+    bias_I: np.ndarray = head.bias_I.detach().cpu().numpy()
+    return Products(predictor.checkpoint.items[name], items, bias_I)
+
+
+def _reads_two_texts(task: Task) -> bool:
+    others = task.inputs.model_dump(exclude={"text", "text_pair"}, exclude_defaults=True)
+    return task.kind == "ranking" and bool(task.inputs.text_pair) and not others

@@ -1,0 +1,77 @@
+"""The catalogue of a release, verified and mapped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from polymart.errors import ReleaseError
+from polymart.files import digest_file, read_json
+from polymart.model.heads import TaskHead
+from polymart.model.predictor import Predictor
+from polymart.model.retrieval import RetrievalHead
+from serving.catalogue.build import (
+    MANIFEST,
+    NEXT_PRODUCT,
+    SEARCH,
+    items_of,
+    products_of,
+    recommends_products,
+    searches_products,
+)
+from serving.catalogue.mapped import MappedVectors
+from serving.catalogue.ranking import ProductRanking
+from serving.catalogue.searching import ProductSearch
+
+REMEDY = "build the bento again, or the catalogue alone: python -m serving.catalogue CHECKPOINT"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What a release finds its products with."""
+
+    ranking: ProductRanking | None = None
+    """None where the release recommends no products."""
+    search: ProductSearch | None = None
+    """None where it cannot search them."""
+
+
+def catalogue_folder(checkpoint: Path) -> Path:
+    """Where the catalogue of a checkpoint lies: beside it."""
+    return Path(checkpoint).resolve().parent / "catalogue"
+
+
+def open_catalogue(folder: Path, predictor: Predictor) -> Catalogue:
+    """The catalogue that `serving.catalogue.build_catalogue` wrote; an empty one for a release without products.
+
+    Raises:
+        ReleaseError: it is absent, belongs to another checkpoint, or a file differs from its manifest.
+    """
+    suite = predictor.checkpoint.suite
+    if not recommends_products(suite):
+        return Catalogue()
+    _verify(folder, predictor.checkpoint.digest)
+    head, search = predictor.model.head(NEXT_PRODUCT), None
+    assert isinstance(head, RetrievalHead)
+    products = products_of(predictor, predictor.catalogues[NEXT_PRODUCT])
+    if searches_products(suite):
+        ranker = predictor.model.head(SEARCH)
+        assert isinstance(ranker, TaskHead)
+        searched = products_of(predictor, items_of(predictor, SEARCH))
+        search = ProductSearch(ranker, predictor.kinds[SEARCH].activate, searched, MappedVectors(folder / SEARCH))
+    return Catalogue(ProductRanking(head, products, MappedVectors(folder / NEXT_PRODUCT)), search)
+
+
+def _verify(folder: Path, checkpoint: str) -> None:
+    if not (folder / MANIFEST).is_file():
+        raise ReleaseError(f"the release recommends products, but {folder} is no catalogue of them", remedy=REMEDY)
+    manifest = read_json(folder / MANIFEST)
+    if manifest["checkpoint"] != checkpoint:
+        raise ReleaseError(
+            f"the catalogue {folder} must belong to checkpoint {checkpoint}, found {manifest['checkpoint']}",
+            remedy=REMEDY,
+        )
+    for name, expected in manifest["files"].items():
+        found = digest_file(folder / name) if (folder / name).is_file() else "absent"
+        if found != expected:
+            raise ReleaseError(f"catalogue file {folder / name} must have {expected}, found {found}", remedy=REMEDY)
