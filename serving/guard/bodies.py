@@ -14,14 +14,14 @@ import json
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.contract import MAX_PICTURE, PICTURE_TYPES
 from serving.guard.answers import refusal
 
 MAX_BODY = 64 * 1024
 """Bytes; the largest valid request (2,000 characters, each escaped as 12 bytes) stays below."""
 PICTURE = "/picture"
-MAX_PICTURE = 4 * 1024 * 1024
-"""Bytes of a picture; as base64 within JSON it takes a third more."""
 MAX_PICTURE_BODY = MAX_PICTURE * 4 // 3 + MAX_BODY
+"""Bytes; base64 takes a third more than the picture."""
 BODY_TIMEOUT_S = 10.0
 """Seconds within which a whole body must have arrived."""
 JSON = "application/json"
@@ -38,7 +38,7 @@ class Bodies:
             return await self.app(scope, receive, send)
         headers = MutableHeaders(scope=scope)
         media_type = headers.get("content-type", JSON).split(";")[0].strip().lower()
-        picture = media_type.startswith("image/") and scope["path"] == PICTURE
+        picture = media_type in PICTURE_TYPES and scope["path"] == PICTURE
         if media_type != JSON and not picture:
             return await refusal(415, f"content type must be {JSON}")(scope, receive, send)
         limit = MAX_PICTURE if picture else MAX_PICTURE_BODY if scope["path"] == PICTURE else MAX_BODY
