@@ -43,14 +43,6 @@ class Scorer:
         """Digest of the checkpoint that answers."""
         return self.predictor.checkpoint.digest
 
-    def recommend(self, household_id: int, top: int) -> list[dict[str, Any]]:
-        """The ``top`` categories as ``{"label", "score"}``, best first.
-
-        Raises:
-            UnknownTaskError, UnknownEntityError, FeaturesUnavailableError: see `rows`.
-        """
-        return self.answer(RECOMMEND, self.rows(RECOMMEND, [{"household_id": household_id}]), top)[0]["items"]
-
     def demand(self, category_id: int, store_id: int) -> dict[str, float]:
         """Units of the coming week by quantile name.
 

@@ -35,6 +35,8 @@ from serving.contract import (
     PictureResponse,
     RecommendRequest,
     RecommendResponse,
+    SearchRequest,
+    SearchResponse,
     UnderstandRequest,
     UnderstandResponse,
 )
@@ -70,14 +72,14 @@ class PolymartService:
     """All decisions of the shop from one checkpoint."""
 
     def __init__(self) -> None:
+        from serving.catalogue import catalogue_folder, open_catalogue
         from serving.log.prediction import log_from_environment
         from serving.startup import load_scorer
 
         self.log = log_from_environment()
-        self.scorer = load_scorer(
-            Path(os.environ.get("POLYMART_CHECKPOINT") or PACKAGED_CHECKPOINT),
-            os.environ.get("POLYMART_FEATURE_STORE", ""), MAX_TORCH_THREADS,
-        )  # fmt: skip
+        checkpoint = Path(os.environ.get("POLYMART_CHECKPOINT") or PACKAGED_CHECKPOINT)
+        self.scorer = load_scorer(checkpoint, os.environ.get("POLYMART_FEATURE_STORE", ""), MAX_TORCH_THREADS)
+        self.catalogue = open_catalogue(catalogue_folder(checkpoint), self.scorer.predictor)
         verify_release(self.scorer.digest)
 
     @bentoml.on_shutdown
@@ -89,14 +91,31 @@ class PolymartService:
     @bentoml.api
     @refusing
     def recommend(self, request: RecommendRequest, /) -> RecommendResponse:
-        """The categories that a household will buy from next, best first."""
+        """The categories and products that a household will buy next, best first."""
+        from serving.answers.recommend import recommend
+
         started = time.perf_counter()
-        items = self.scorer.recommend(request.household_id, request.top)
+        found = recommend(self.scorer, self.catalogue, request)
         stamp = self._stamp()
-        self._record(
-            started, stamp, "next_category", items[0]["label"], items[0]["score"], household_id=request.household_id
-        )
-        return RecommendResponse(**stamp, household_id=request.household_id, items=items)
+        household = {"household_id": request.household_id}
+        for item in found["items"][:1]:
+            self._record(started, stamp, "next_category", item["label"], item["score"], **household)
+        for item in found["products"][:1]:
+            self._record(started, stamp, "next_product", item["item_id"], item["score"], **household)
+        return RecommendResponse(**stamp, **household, **found)
+
+    @bentoml.api
+    @refusing
+    def search(self, request: SearchRequest, /) -> SearchResponse:
+        """The products that a query asks for, best first."""
+        from serving.answers.search import search
+
+        started = time.perf_counter()
+        products = search(self.scorer, self.catalogue, request)
+        stamp = self._stamp()
+        for best in products[:1]:
+            self._record(started, stamp, "search_relevance", best["score"], best["score"])
+        return SearchResponse(**stamp, products=products)
 
     @bentoml.api
     @refusing

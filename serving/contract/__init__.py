@@ -22,7 +22,8 @@ from serving.contract.demand import DemandRequest, DemandResponse, Order, StockR
 from serving.contract.fraud import FraudRequest, FraudResponse
 from serving.contract.household import HouseholdRequest, HouseholdResponse, Repurchase
 from serving.contract.picture import MAX_PICTURE, PICTURE_TYPES, PictureRequest, PictureResponse
-from serving.contract.recommend import RecommendRequest, RecommendResponse
+from serving.contract.recommend import Product, RecommendedProduct, RecommendRequest, RecommendResponse
+from serving.contract.search import FoundProduct, SearchRequest, SearchResponse
 from serving.contract.understand import UnderstandRequest, UnderstandResponse
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "DemandRequest",
     "DemandResponse",
     "EntityId",
+    "FoundProduct",
     "FraudRequest",
     "FraudResponse",
     "HouseholdRequest",
@@ -44,8 +46,10 @@ __all__ = [
     "Order",
     "PictureRequest",
     "PictureResponse",
+    "Product",
     "RecommendRequest",
     "RecommendResponse",
+    "RecommendedProduct",
     "Refusal",
     "Repurchase",
     "Request",
@@ -53,6 +57,8 @@ __all__ = [
     "Score",
     "ScoredCampaign",
     "ScoredLabel",
+    "SearchRequest",
+    "SearchResponse",
     "StockRequest",
     "Text",
     "Top",

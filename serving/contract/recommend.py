@@ -56,4 +56,4 @@ class RecommendResponse(Response):
 
     household_id: int
     items: list[ScoredLabel] = Field(description="Categories.")
-    products: list[RecommendedProduct] = []
+    products: list[RecommendedProduct]
