@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from serving.log.notes import note_features
 from serving.refusals import FeaturesUnavailableError, UnknownEntityError
 
 Row = dict[str, Any]
@@ -56,6 +57,7 @@ class OnlineFeatures:
         rows = [row or {} for row in found]
         for keys, row in zip(entity_rows, rows, strict=True):
             _check_known(service, keys, row)
+        note_features(entity_rows, rows)
         return rows
 
 

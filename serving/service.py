@@ -40,7 +40,9 @@ from serving.contract import (
     UnderstandRequest,
     UnderstandResponse,
 )
+from serving.experiments import Experiments, own_variant
 from serving.guard import Guard, verify_release
+from serving.log.notes import note_inputs, noting, request_notes
 
 MAX_TORCH_THREADS = 4
 PACKAGED_CHECKPOINT = Path(__file__).resolve().parents[1] / "checkpoint"
@@ -53,7 +55,8 @@ def refusing(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(endpoint)
     def answered(self: Any, request: Any, /) -> Any:
         try:
-            return endpoint(self, request)
+            with noting(endpoint.__name__):
+                return endpoint(self, request)
         except PolymartError as error:
             # Without a status of its own it means that release and feature store do not fit: not the caller's fault.
             body = {"error": error.message, "remedy": error.remedy}
@@ -77,6 +80,7 @@ class PolymartService:
         from serving.startup import load_scorer
 
         self.log = log_from_environment()
+        self.variant = own_variant()
         checkpoint = Path(os.environ.get("POLYMART_CHECKPOINT") or PACKAGED_CHECKPOINT)
         self.scorer = load_scorer(checkpoint, os.environ.get("POLYMART_FEATURE_STORE", ""), MAX_TORCH_THREADS)
         self.catalogue = open_catalogue(catalogue_folder(checkpoint), self.scorer.predictor)
@@ -99,9 +103,13 @@ class PolymartService:
         stamp = self._stamp()
         household = {"household_id": request.household_id}
         for item in found["items"][:1]:
-            self._record(started, stamp, "next_category", item["label"], item["score"], **household)
+            self._record(
+                started, stamp, "next_category", item["label"], item["score"], outputs=found["items"], **household
+            )
         for item in found["products"][:1]:
-            self._record(started, stamp, "next_product", item["item_id"], item["score"], **household)
+            self._record(
+                started, stamp, "next_product", item["item_id"], item["score"], outputs=found["products"], **household
+            )
         return RecommendResponse(**stamp, **household, **found)
 
     @bentoml.api
@@ -111,10 +119,11 @@ class PolymartService:
         from serving.answers.search import search
 
         started = time.perf_counter()
+        note_inputs(query_text=request.query)
         products = search(self.scorer, self.catalogue, request)
         stamp = self._stamp()
         for best in products[:1]:
-            self._record(started, stamp, "search_relevance", best["score"], best["score"])
+            self._record(started, stamp, "search_relevance", best["score"], best["score"], outputs=products)
         return SearchResponse(**stamp, products=products)
 
     @bentoml.api
@@ -148,7 +157,7 @@ class PolymartService:
         found = forecast(self.scorer, request)
         stamp, keys = self._stamp(), request.model_dump(include={"category_id", "store_id"})
         median = found["quantiles"]["q50"]
-        self._record(started, stamp, "demand", median, median, **keys)
+        self._record(started, stamp, "demand", median, median, outputs=found, **keys)
         return DemandResponse(**stamp, **keys, weeks=request.weeks, **found)
 
     @bentoml.api
@@ -156,10 +165,11 @@ class PolymartService:
     def understand(self, request: UnderstandRequest, /) -> UnderstandResponse:
         """What every text-only task of the release says about a text."""
         started = time.perf_counter()
+        note_inputs(text=request.text)
         tasks = self.scorer.understand(request.text, request.top)
         stamp = self._stamp()
         for task, answer in tasks.items():
-            self._record(started, stamp, task, answer.get("label"), answer.get("score"))
+            self._record(started, stamp, task, answer.get("label"), answer.get("score"), outputs=answer)
         return UnderstandResponse(**stamp, tasks=tasks)
 
     @bentoml.api
@@ -172,7 +182,7 @@ class PolymartService:
         tasks = see(self.scorer, request.image, request.top)
         stamp = self._stamp()
         for task, answer in tasks.items():
-            self._record(started, stamp, task, answer["label"], answer["score"])
+            self._record(started, stamp, task, answer["label"], answer["score"], outputs=answer)
         return PictureResponse(**stamp, tasks=tasks)
 
     @bentoml.api
@@ -201,16 +211,37 @@ class PolymartService:
         return HouseholdResponse(**stamp, household_id=request.household_id, **found)
 
     def _stamp(self) -> dict[str, str]:
-        return {"prediction_id": uuid.uuid4().hex, "checkpoint": self.scorer.digest}
+        return {"prediction_id": uuid.uuid4().hex, "checkpoint": self.scorer.digest, "variant": self.variant}
 
     def _record(
-        self, started: float, stamp: dict[str, str], task: str, prediction: Any, score: float | None, **keys: int
+        self,
+        started: float,
+        stamp: dict[str, str],
+        task: str,
+        prediction: Any,
+        score: float | None,
+        *,
+        outputs: Any = None,
+        **keys: int,
     ) -> None:
-        if self.log is None:
-            return
-        text = None if prediction is None else str(prediction)
-        row = {**stamp, "task": task, "prediction": text, "score": score, **keys}
-        self.log.add(row | {"latency_ms": 1000 * (time.perf_counter() - started)})
+        """Put one row into the prediction log: the only way into it.
+
+        Args:
+            started: `time.perf_counter` when the request began.
+            stamp: what `_stamp` gave; a request that asks several tasks leaves several rows under one id.
+            task: the task that answered.
+            prediction: the answer in one word or number.
+            score: its score, where it has one.
+            outputs: the whole answer, best entries first; the first ten are logged.
+            keys: ids of the entities that the answer is about, ``household_id`` among them.
+        """
+        if self.log is not None:
+            self.log.add({
+                **stamp, **request_notes(), **keys, "task": task, "score": score, "outputs": outputs,
+                "prediction": None if prediction is None else str(prediction),
+                "latency_ms": 1000 * (time.perf_counter() - started),
+            })  # fmt: skip
 
 
 PolymartService.add_asgi_middleware(Guard)  # type: ignore[attr-defined]
+PolymartService.add_asgi_middleware(Experiments)  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from serving.log.notes import note_defaults
 from serving.refusals import FeaturesUnavailableError
 from serving.scoring import Scorer
 
@@ -19,5 +20,6 @@ def rows_or_defaults(scorer: Scorer, task: str, entity_rows: list[dict[str, int]
     try:
         return scorer.rows(task, entity_rows), False
     except FeaturesUnavailableError:
+        note_defaults()
         unknown = dict.fromkeys(scorer.predictor.columns(task))
         return pd.DataFrame([{**unknown, **keys} for keys in entity_rows]), True

@@ -7,6 +7,7 @@ import pandas as pd
 from polymart.config import Task
 from polymart.data.fraud import SECONDS_PER_DAY, clock_inputs
 from serving.contract import FraudRequest
+from serving.log.notes import note_inputs
 from serving.scoring import Scorer
 
 FRAUD = "fraud"
@@ -32,7 +33,9 @@ def fraud_score(scorer: Scorer, request: FraudRequest) -> float:
     """
     if not any(map(judges_payments, scorer.tasks.values())):
         raise scorer.absent(f"is called {FRAUD!r} and reads only {', '.join(sorted(INPUTS))}")
-    return float(scorer.scores(FRAUD, payment_row(request))[0, 0])
+    payment = payment_row(request)
+    note_inputs(**{str(name): value for name, value in payment.iloc[0].items()})
+    return float(scorer.scores(FRAUD, payment)[0, 0])
 
 
 def payment_row(request: FraudRequest) -> pd.DataFrame:

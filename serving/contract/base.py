@@ -29,6 +29,7 @@ class Response(BaseModel):
 
     prediction_id: str = Field(description="Names this answer in the prediction log.")
     checkpoint: str = Field(description="Digest of the checkpoint that answered, ``sha256:<hex>``.")
+    variant: str = Field("main", description="Name of the variant that answered, where releases serve side by side.")
     degraded: bool = Field(False, description="True when the online store was out of reach and defaults stood in.")
 
 

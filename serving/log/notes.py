@@ -16,15 +16,16 @@ SHADOW: ContextVar[bool] = ContextVar("shadow", default=False)
 """Whether the request is a copy whose answer nobody gets (see `serving.experiments`)."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Notes:
-    """Attributes:
-    endpoint: name of the endpoint that answers.
-    read: features read so far, as pairs of entity keys and values.
-    """
+    """Notes of one request."""
 
-    endpoint: str = ""
+    endpoint: str | None = None
+    """Name of the endpoint that answers."""
     read: list[tuple[dict[str, int], Row]] = field(default_factory=list)
+    """Features read so far, as pairs of entity keys and values."""
+    degraded: bool = False
+    """Whether defaults stood in for features."""
 
 
 _NOTES: ContextVar[Notes | None] = ContextVar("notes", default=None)
@@ -40,13 +41,24 @@ def noting(endpoint: str) -> Iterator[None]:
         _NOTES.reset(token)
 
 
+def note_inputs(**values: Any) -> None:
+    """Note what the request itself brought; free text needs a name that ends in ``text``, by which the log knows it."""
+    note_features([{}], [values])
+
+
 def note_features(entity_rows: list[dict[str, int]], rows: list[Row]) -> None:
     """Note features that were read for the request, if one is being answered."""
     if (notes := _NOTES.get()) is not None:
         notes.read.extend(zip(entity_rows, rows, strict=True))
 
 
+def note_defaults() -> None:
+    """Note that defaults stand in for features of the request."""
+    if (notes := _NOTES.get()) is not None:
+        notes.degraded = True
+
+
 def request_notes() -> dict[str, Any]:
     """The notes of the present request as values of a log row; `serving.log.render` turns ``read`` into features."""
     notes = _NOTES.get() or Notes()
-    return {"endpoint": notes.endpoint or None, "shadow": SHADOW.get(), "read": notes.read}
+    return {"shadow": SHADOW.get(), **vars(notes)}

@@ -34,6 +34,7 @@ SCHEMA = pa.schema({
     "endpoint": pa.string(),
     "variant": pa.string(),  # who answered, where several releases serve side by side
     "shadow": pa.bool_(),  # true: a copy of a request, whose answer nobody got
+    "degraded": pa.bool_(),  # true: the online store was out of reach and defaults stood in
     "features": pa.string(),  # JSON object of what the answer was computed from
     "outputs": pa.string(),  # JSON, the ten best entries of the answer
 })  # fmt: skip
@@ -58,14 +59,13 @@ class PredictionLog(HourlyLog):
 
         Args:
             row: ``household_id`` (becomes ``household``), ``read`` (becomes ``features``; see
-                `serving.log.notes.request_notes`), ``text`` (free text, part of ``features`` if it is kept) and
-                ``outputs`` as any lists, mappings and numbers.
+                `serving.log.notes.request_notes`) and ``outputs`` as any lists, mappings and numbers.
         """
         keys = {name: value for name, value in row.items() if name.endswith("_id") and isinstance(value, int)}
         household = keys.get(HOUSEHOLD_ID)
         return row | {
             "household": None if household is None else pseudonym(household, self._key),
-            "features": features_json(row.get("read", ()), keys, row.get("text"), self._key, keep_text=self._keep_text),
+            "features": features_json(row.get("read", ()), keys, self._key, keep_text=self._keep_text),
             "outputs": outputs_json(row.get("outputs"), self._key),
         }
 

@@ -31,7 +31,6 @@ def pseudonym(household_id: int, key: bytes) -> str:
 def features_json(
     read: Sequence[tuple[dict[str, int], dict[str, Any]]],
     keys: Mapping[str, int],
-    text: str | None,
     key: bytes,
     *,
     keep_text: bool,
@@ -41,7 +40,6 @@ def features_json(
     Args:
         read: features that the request read, as pairs of entity keys and values.
         keys: entity keys of the answer; of ``read``, what belongs to other entities is left out.
-        text: the free text that the request brought, if any.
         key: secret of the pseudonyms.
         keep_text: keep free text, scrubbed; else it is left out.
     """
@@ -49,8 +47,6 @@ def features_json(
     for entity, row in read:
         if entity.items() <= keys.items():
             used |= row
-    if text is not None:
-        used[FREE_TEXT] = text
     if not keep_text:
         used = {name: value for name, value in used.items() if not name.endswith(FREE_TEXT)}
     return _json(_plain(used, key)) if used else None

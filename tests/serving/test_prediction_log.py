@@ -20,7 +20,7 @@ import pytest
 from polymart.errors import SettingError
 from serving.log import hourly
 from serving.log.hourly import HourlyLog
-from serving.log.notes import SHADOW, note_features, noting, request_notes
+from serving.log.notes import SHADOW, note_defaults, note_features, noting, request_notes
 from serving.log.prediction import DIRECTORY, KEY, TEXT, PredictionLog, log_from_environment
 from serving.log.render import pseudonym
 
@@ -111,8 +111,10 @@ def test_a_request_notes_only_its_own_features() -> None:
         note_features([{"store_id": 1}], [{"a": 1.0}])
     with noting("second"):
         note_features([{"store_id": 1}], [{"b": 1.0}])
-        assert request_notes() == {"endpoint": "second", "shadow": False, "read": [({"store_id": 1}, {"b": 1.0})]}
-    assert request_notes() == {"endpoint": None, "shadow": False, "read": []}
+        assert request_notes()["read"] == [({"store_id": 1}, {"b": 1.0})]
+        note_defaults()
+        assert request_notes()["degraded"]
+    assert request_notes() == {"endpoint": None, "shadow": False, "read": [], "degraded": False}
 
 
 def test_a_shadow_is_marked(tmp_path: Path) -> None:
@@ -133,8 +135,10 @@ def test_outputs_hold_the_ten_best_and_plain_numbers(tmp_path: Path) -> None:
 
 def test_free_text_is_left_out_by_default_and_else_scrubbed(tmp_path: Path) -> None:
     row = {
-        "text": "mail ann@shop.example, card 4111 1111 1111 1111",
-        "read": [({}, {"history_text": "milk, call +44 20 7946 0958", "campaign_type": "Type A"})],
+        "read": [
+            ({}, {"text": "mail ann@shop.example, card 4111 1111 1111 1111"}),
+            ({}, {"history_text": "milk, call +44 20 7946 0958", "campaign_type": "Type A"}),
+        ],
     }
     (without,) = _logged(tmp_path / "default", row)["features"]
     assert json.loads(without) == {"campaign_type": "Type A"}
