@@ -14,9 +14,11 @@ MAX_COUNT, MAX_AMOUNT = 10**9, 1e12
 
 def _from_text(value: object) -> object:
     """A moment written in ISO 8601; a bare number could be seconds or milliseconds, so it is refused."""
+    if not isinstance(value, str):
+        return value
     try:
-        return datetime.fromisoformat(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):  # its message would echo the value
+        return datetime.fromisoformat(value)
+    except ValueError:  # its message would echo the value
         raise ValueError("must be ISO 8601, such as 2019-07-03T14:05:00") from None
 
 
