@@ -20,9 +20,14 @@ FOREVER = timedelta(0)
 ONE_WEEK = timedelta(days=7)
 
 
-PUSHED = ("household_profile", "household_history", "household_products", "household_visit", "household_state")
-"""Views that a basket changes at once; the others wait for their weekly moment, or for a campaign."""
-PUSH_SOURCE = "{}_events"
+PUSHED = {
+    **dict.fromkeys(
+        ["household_profile", "household_history", "household_products", "household_visit"], "household_events"
+    ),
+    "household_state": "household_state_events",
+}
+"""Views that a basket changes at once -> the push source that writes them; the others wait for their weekly moment, or
+for a campaign. Views of one source are written by one row, so their columns have names of their own."""
 
 
 def _history(prefix: str, number: FeastType = Float32) -> dict[str, FeastType]:
@@ -197,5 +202,5 @@ def _view(name: str, source: FileSource) -> FeatureView:
     entities, ttl, columns = COLUMNS[name]
     keys = [Field(name=entity.join_key, dtype=Int64) for entity in entities]
     fields = [Field(name=column, dtype=dtype) for column, dtype in columns.items()]
-    origin = PushSource(name=PUSH_SOURCE.format(name), batch_source=source) if name in PUSHED else source
+    origin = PushSource(name=PUSHED[name], batch_source=source) if name in PUSHED else source
     return FeatureView(name=name, entities=entities, ttl=ttl, schema=keys + fields, source=origin, online=True)

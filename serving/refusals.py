@@ -39,3 +39,15 @@ class UnreadablePictureError(ServingError):
     """What was sent is no picture that the service reads."""
 
     status = 400
+
+
+class FutureEventError(ServingError):
+    """An event is said to have happened in the future."""
+
+    status = 400
+
+
+class StateMissingError(ServingError):
+    """The feature store knows a household, but not what one more basket would be folded into."""
+
+    status = 409

@@ -27,6 +27,8 @@ from serving.contract import (
     AdsResponse,
     DemandRequest,
     DemandResponse,
+    EventRequest,
+    EventResponse,
     FraudRequest,
     FraudResponse,
     HouseholdRequest,
@@ -43,6 +45,7 @@ from serving.contract import (
 from serving.experiments import Experiments, own_variant
 from serving.guard import Guard, verify_release
 from serving.log.notes import note_inputs, noting, request_notes
+from serving.page import page_app
 
 MAX_TORCH_THREADS = 4
 PACKAGED_CHECKPOINT = Path(__file__).resolve().parents[1] / "checkpoint"
@@ -76,6 +79,7 @@ class PolymartService:
 
     def __init__(self) -> None:
         from serving.catalogue import catalogue_folder, open_catalogue
+        from serving.events.taking import Events
         from serving.log.prediction import log_from_environment
         from serving.startup import load_scorer
 
@@ -85,6 +89,8 @@ class PolymartService:
         self.scorer = load_scorer(checkpoint, os.environ.get("POLYMART_FEATURE_STORE", ""), MAX_TORCH_THREADS)
         self.catalogue = open_catalogue(catalogue_folder(checkpoint), self.scorer.predictor)
         verify_release(self.scorer.digest)
+        store = os.environ.get("POLYMART_FEATURE_STORE")
+        self.happenings = Events(Path(store) if store else None)
 
     @bentoml.on_shutdown
     def close(self) -> None:
@@ -210,6 +216,12 @@ class PolymartService:
             self._record(started, stamp, task, score, score, household_id=request.household_id, **keys)
         return HouseholdResponse(**stamp, household_id=request.household_id, **found)
 
+    @bentoml.api
+    @refusing
+    def events(self, request: EventRequest, /) -> EventResponse:
+        """Folds a basket that was just paid into its household's features; the next answer knows it."""
+        return self.happenings.take(request)
+
     def _stamp(self) -> dict[str, str]:
         return {"prediction_id": uuid.uuid4().hex, "checkpoint": self.scorer.digest, "variant": self.variant}
 
@@ -243,5 +255,6 @@ class PolymartService:
             })  # fmt: skip
 
 
+PolymartService.mount_asgi_app(page_app())  # type: ignore[attr-defined]
 PolymartService.add_asgi_middleware(Guard)  # type: ignore[attr-defined]
 PolymartService.add_asgi_middleware(Experiments)  # type: ignore[attr-defined]

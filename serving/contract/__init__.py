@@ -19,6 +19,7 @@ from serving.contract.base import (
     Top,
 )
 from serving.contract.demand import DemandRequest, DemandResponse, Order, StockRequest
+from serving.contract.events import BasketLine, EventRequest, EventResponse
 from serving.contract.fraud import FraudRequest, FraudResponse
 from serving.contract.household import HouseholdRequest, HouseholdResponse, Repurchase
 from serving.contract.picture import MAX_PICTURE, PICTURE_TYPES, PictureRequest, PictureResponse
@@ -35,9 +36,12 @@ __all__ = [
     "PICTURE_TYPES",
     "AdsRequest",
     "AdsResponse",
+    "BasketLine",
     "DemandRequest",
     "DemandResponse",
     "EntityId",
+    "EventRequest",
+    "EventResponse",
     "FoundProduct",
     "FraudRequest",
     "FraudResponse",

@@ -6,7 +6,6 @@ Each function is one table of `polymart.data.household_state.CARRIED`; a value t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ RECENT_GAPS = 5
 
 def feature_rows(household_id: int, household: Household, category_names: Mapping[int, str]) -> dict[str, Row]:
     """One row of each view of the household, with its key and ``event_timestamp`` (UTC); the state comes last."""
-    keys = {"household_id": household_id, "event_timestamp": datetime.fromtimestamp(household.newest_s, UTC)}
+    keys = {"household_id": household_id, "event_timestamp": household.newest}
     rows = {
         "household_profile": profile(household),
         "household_history": history(household, category_names),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -98,16 +99,17 @@ class Household:
         """Seconds since 1970 of its newest basket; it must have one."""
         return int(self.basket_times[-1])
 
+    @property
+    def newest(self) -> datetime:
+        """Time of its newest basket; it must have one."""
+        return datetime.fromtimestamp(self.newest_s, UTC)
+
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Household:
         """The household of a row."""
-        return cls(
-            **{name: _ids(row[name]) for name in TIMES},
-            **{name: int(row[name]) for name in SUMS},
-            event_ids=tuple(row["event_ids"]),
-            categories=Counts.of(row, "category"),
-            products=Counts.of(row, "product"),
-        )
+        columns: dict[str, Any] = {name: _ids(row[name]) for name in TIMES} | {name: int(row[name]) for name in SUMS}
+        counts = {"categories": Counts.of(row, "category"), "products": Counts.of(row, "product")}
+        return cls(**columns | counts, event_ids=tuple(row["event_ids"]))
 
     def row(self) -> dict[str, Any]:
         """The row of the household."""

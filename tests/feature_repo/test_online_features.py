@@ -75,7 +75,7 @@ def test_a_pushed_row_is_read_at_once_and_changes_no_other_household(filled, tmp
     assert (after[0]["value_cents"], after[0]["campaign_times"]) == (7, [])
     assert after[0]["basket_times"] == before[0]["basket_times"]
     assert after[1] == before[1]
-    with pytest.raises(ValueError, match="rows can be pushed to household_profile, .*; found campaign"):
+    with pytest.raises(ValueError, match=r"rows can be pushed to household_profile, .*; found campaign"):
         push_features(folder, {"campaign": {}})
 
 
