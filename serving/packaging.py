@@ -25,7 +25,7 @@ from serving.requirements import pinned_requirements
 
 NAME = "polymart"
 PACKAGES = ("serving", "feature_repo", "polymart")
-SOURCE_SUFFIXES = (".py", ".yaml", ".toml", ".j2", ".html")
+SOURCE_SUFFIXES = (".py", ".yaml", ".toml", ".j2", ".html", ".css", ".js")
 BENTO_YAML = "bento.yaml"
 TIMEOUT_S = 300
 TAIL = 15
@@ -99,7 +99,7 @@ def _stage(checkpoint: Path, context: Path) -> None:
     (context / "bentofile.yaml").write_text(yaml.safe_dump({
         "service": "serving.service:PolymartService",
         "name": NAME,
-        "description": "All decisions of the shop from one checkpoint. Endpoints: recommend, ads, demand, understand.",
+        "description": "All decisions of the shop from one checkpoint; the console at / asks it.",
         "include": ["*"],
         "python": {"packages": pinned_requirements(), "lock_packages": False},
         "docker": {"python_version": f"{sys.version_info.major}.{sys.version_info.minor}"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from serving.guard.keys import Scope
 
-OPEN = frozenset({"/", "/livez", "/healthz", "/readyz", "/docs.json", "/schema.json"})
+OPEN = frozenset({"/", "/docs", "/livez", "/healthz", "/readyz", "/docs.json", "/schema.json"})
 """Probes, the page and the contract: they tell nothing of any customer."""
 OPEN_FOLDERS = ("/static_content/", "/page/")
 OTHERS: dict[str, Scope] = {"/feedback": "feedback", "/events": "events", "/metrics": "metrics"}
