@@ -7,11 +7,14 @@ import subprocess
 from pathlib import Path
 
 from polymart.errors import ReleaseError
-from serving.packaging import BENTO_YAML
-from serving.server import serve_command, serve_environment, stop
+from serving.guard.settings import guard_settings
+from serving.packaging import BENTO_YAML, bento_digest
+from serving.server import GRACE_S, serve_command, serve_environment, stop
 
 
-def serve_bento(bento: Path, feature_store: Path, *, host: str = "127.0.0.1", port: int = 3000) -> int:
+def serve_bento(
+    bento: Path, feature_store: Path, *, host: str = "127.0.0.1", port: int = 3000, digest: str = ""
+) -> int:
     """Serve until Ctrl-C or SIGTERM; then let running requests end and return the server's exit status (0 = clean).
 
     Args:
@@ -19,13 +22,21 @@ def serve_bento(bento: Path, feature_store: Path, *, host: str = "127.0.0.1", po
         feature_store: materialised feature store.
         host: numeric address to listen on.
         port: TCP port, 1..65535.
+        digest: what the release says that `serving.packaging.bento_digest` finds; empty skips the comparison.
 
     Raises:
-        ReleaseError: ``bento`` is no bento folder.
+        ReleaseError: ``bento`` is no bento folder, or another one than was released.
+        SettingError: a setting of the guards is wrong.
     """
+    guards = guard_settings()  # before the worker reads them, whose message would be one among many in its log
     if not (bento / BENTO_YAML).is_file():
         raise ReleaseError(
             f"{bento} is no bento: {BENTO_YAML} is absent", remedy="run the training pipeline, which packages one"
+        )
+    if digest and (found := bento_digest(bento)) != digest:
+        raise ReleaseError(
+            f"the release has a bento with digest {digest}, found {found} in {bento}",
+            remedy="restore the folder, or run the training pipeline again, which packages and releases one",
         )
     # A group of its own: Ctrl-C reaches only this process, which then stops the server once and in order.
     process = subprocess.Popen(
@@ -38,7 +49,7 @@ def serve_bento(bento: Path, feature_store: Path, *, host: str = "127.0.0.1", po
         return 0
     finally:
         signal.signal(signal.SIGTERM, previous)
-        stop(process)
+        stop(process, GRACE_S + guards.drain_s + guards.timeout_s)
 
 
 def _interrupt(*_: object) -> None:

@@ -19,6 +19,7 @@ COMMANDS = (
     "tune",
     "compile",
     "serve",
+    "keys",
     "monitor",
     "submit",
     "deploy",

@@ -24,5 +24,5 @@ def serve(
 
     manifest = current_manifest(repository or Settings().deployment_repository, environment)
     typer.echo(f"{manifest.release} at http://{host}:{port} (Ctrl-C stops)", err=True)
-    locations = manifest.locations
-    raise typer.Exit(serve_bento(Path(locations["bento"]), Path(locations["feature_store"]), host=host, port=port))
+    bento, feature_store = Path(manifest.locations["bento"]), Path(manifest.locations["feature_store"])
+    raise typer.Exit(serve_bento(bento, feature_store, host=host, port=port, digest=manifest.bento_digest))

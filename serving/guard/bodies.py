@@ -12,6 +12,7 @@ import base64
 import json
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.contract import MAX_PICTURE, PICTURE_TYPES
@@ -48,6 +49,8 @@ class Bodies:
         except TimeoutError:
             late = f"the body must arrive within {BODY_TIMEOUT_S:g} s"
             return await refusal(408, late, "send it again", close=True)(scope, receive, send)
+        except ClientDisconnect:
+            return  # nobody waits for an answer, so none is worked out: after a jam there may be many such requests
         if body is None:
             return await refusal(413, f"the body must hold at most {limit} bytes", close=True)(scope, receive, send)
         if picture:
@@ -57,13 +60,17 @@ class Bodies:
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
-    """The whole body; None when it is longer than ``limit`` (the rest stays unread)."""
+    """The whole body; None when it is longer than ``limit`` (the rest stays unread).
+
+    Raises:
+        ClientDisconnect: the caller has gone.
+    """
     parts: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return b"".join(parts)
+            raise ClientDisconnect
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:

@@ -9,6 +9,7 @@ from serving.guard.access import Access
 from serving.guard.bodies import Bodies
 from serving.guard.drain import Drain
 from serving.guard.load import Load
+from serving.guard.logs import shorten_callers_faults
 from serving.guard.paths import KnownPaths, known_paths
 from serving.guard.settings import GuardSettings, guard_settings
 
@@ -37,6 +38,7 @@ class Guard:
         load = Load(Bodies(self.app), settings.max_in_flight, settings.timeout_s)
         drain = Drain(Access(load, settings), settings.drain_s)
         drain.watch()
+        shorten_callers_faults()
         # BentoML puts its middlewares outside of ours; this one has to stand outside of them.
         app = scope["app"]
         app.middleware_stack = KnownPaths(app.middleware_stack, known_paths(app.routes))

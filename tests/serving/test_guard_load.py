@@ -129,6 +129,19 @@ def test_a_body_that_never_ends_is_refused_in_time(monkeypatch: pytest.MonkeyPat
     assert _post([b"{"], ends=False) == (408, None)
 
 
+def test_a_caller_who_has_gone_costs_no_answer() -> None:
+    reached: list[Scope] = []
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope)
+
+    asyncio.run(Bodies(endpoint)(dict(POST), receive, endpoint))  # type: ignore[arg-type]
+    assert reached == []
+
+
 def test_a_picture_may_be_sent_as_it_is_and_only_to_its_endpoint() -> None:
     picture = bytes(range(256)) * 1000
     with client() as shop:

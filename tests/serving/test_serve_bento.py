@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,6 +59,13 @@ def test_ctrl_c_ends_the_server_and_writes_the_prediction_log(
 def test_a_folder_that_is_no_bento_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match=r"is no bento: bento\.yaml is absent"):
         serve_bento(tmp_path, tmp_path)
+
+
+def test_another_bento_than_was_released_is_refused(built: tuple[Path, BuiltBento], tmp_path: Path) -> None:
+    bento = Path(shutil.copytree(built[0], tmp_path / "bento"))
+    (bento / "src" / "serving" / "service.py").write_text("")
+    with pytest.raises(ReleaseError, match=f"the release has a bento with digest {built[1].digest}, found sha256:"):
+        serve_bento(bento, tmp_path, digest=built[1].digest)
 
 
 def _wait(client: httpx.Client) -> None:
