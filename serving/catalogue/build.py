@@ -49,37 +49,28 @@ def build_catalogue(predictor: Predictor, out: Path) -> None:
     Raises:
         StorageError: the disk refuses.
     """
-    suite = predictor.checkpoint.suite
     with atomic_folder(out) as folder, torch.inference_mode():
-        items, texts_VD = product_texts(predictor, NEXT_PRODUCT)
+        items = items_of(predictor, NEXT_PRODUCT)
+        texts_VD = encode_items(predictor.model, items)
         head = predictor.model.head(NEXT_PRODUCT)
         assert isinstance(head, RetrievalHead)
-        vectors_VD = head.item_vectors(texts_VD).cpu().numpy()
-        products = products_of(predictor, items)
-        write_vectors(
-            folder / NEXT_PRODUCT, vectors_VD, indexed(vectors_VD, products.best_bias_V, head.log_scale.exp().item())
-        )
-        if searches_products(suite):
-            if suite.max_tokens(suite.task(SEARCH)) != suite.max_tokens(suite.task(NEXT_PRODUCT)):
-                _, texts_VD = product_texts(predictor, SEARCH)
-            plain_VD = texts_VD.cpu().numpy()
+        vectors_VD, bias_V = head.item_vectors(texts_VD).cpu().numpy(), products_of(predictor, items).best_bias_V
+        write_vectors(folder / NEXT_PRODUCT, vectors_VD, indexed(vectors_VD, bias_V, head.log_scale.exp().item()))
+        if searches_products(predictor.checkpoint.suite):
+            searched = items_of(predictor, SEARCH)
+            plain_VD = (texts_VD if searched is items else encode_items(predictor.model, searched)).cpu().numpy()
             write_vectors(folder / SEARCH, plain_VD, unit(plain_VD))
         files = {path.relative_to(folder).as_posix(): digest_file(path) for path in sorted(folder.rglob("*.*"))}
         write_json(folder / MANIFEST, {"version": VERSION, "checkpoint": predictor.checkpoint.digest, "files": files})
 
 
-def product_texts(predictor: Predictor, task: str) -> tuple[Items, torch.Tensor]:
-    """The products with their texts cut as ``task`` reads them, and those texts' vectors, shape (V, D)."""
-    items = items_of(predictor, task)
-    return items, encode_items(predictor.model, items)
-
-
 def items_of(predictor: Predictor, task: str) -> Items:
-    """The products as tokens, with their texts cut as ``task`` reads them."""
-    if task in predictor.catalogues:
-        return predictor.catalogues[task]
-    name = predictor.checkpoint.suite.task(NEXT_PRODUCT).items
+    """The products with their texts cut as ``task`` reads them; the same object where that is as next_product does."""
+    suite = predictor.checkpoint.suite
+    name = suite.task(NEXT_PRODUCT).items
     assert name, "a retrieval task names its items"
+    if suite.max_tokens(suite.task(task)) == suite.max_tokens(suite.task(NEXT_PRODUCT)):
+        return predictor.catalogues[NEXT_PRODUCT]
     return Items.of(predictor.checkpoint.items[name], predictor.collators[task].tokenizer)
 
 
@@ -88,7 +79,7 @@ def products_of(predictor: Predictor, items: Items) -> Products:
     head, name = predictor.model.head(NEXT_PRODUCT), predictor.checkpoint.suite.task(NEXT_PRODUCT).items
     assert isinstance(head, RetrievalHead) and name  # noqa: PT018 - what next_product is
     bias_I: np.ndarray = head.bias_I.detach().cpu().numpy()
-    return Products(predictor.checkpoint.items[name], items, bias_I)
+    return Products(predictor.checkpoint.items[name], items.text_index_I, bias_I)
 
 
 def _reads_two_texts(task: Task) -> bool:

@@ -53,11 +53,13 @@ def open_catalogue(folder: Path, predictor: Predictor) -> Catalogue:
     _verify(folder, predictor.checkpoint.digest)
     head, search = predictor.model.head(NEXT_PRODUCT), None
     assert isinstance(head, RetrievalHead)
-    products = products_of(predictor, predictor.catalogues[NEXT_PRODUCT])
+    items = items_of(predictor, NEXT_PRODUCT)
+    products = products_of(predictor, items)
     if searches_products(suite):
         ranker = predictor.model.head(SEARCH)
         assert isinstance(ranker, TaskHead)
-        searched = products_of(predictor, items_of(predictor, SEARCH))
+        cut = items_of(predictor, SEARCH)
+        searched = products if cut is items else products_of(predictor, cut)
         search = ProductSearch(ranker, predictor.kinds[SEARCH].activate, searched, MappedVectors(folder / SEARCH))
     return Catalogue(ProductRanking(head, products, MappedVectors(folder / NEXT_PRODUCT)), search)
 

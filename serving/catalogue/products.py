@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from polymart.model.items import Items
 from serving.refusals import UnknownGroupError
 
 PER_TEXT = 256
@@ -26,21 +25,23 @@ class Products:
 
     Args:
         table: the item table; a product's department is the last part of its text.
-        items: the same products as tokens.
+        text_index_I: which unique text belongs to each product.
         bias_I: what popularity adds to the score of each product, log of its share of purchases.
     """
 
-    def __init__(self, table: pd.DataFrame, items: Items, bias_I: np.ndarray) -> None:
-        self.ids_I, self.text_index_I, self.bias_I = items.ids_I, items.text_index_I, bias_I.astype(np.float64)
+    def __init__(self, table: pd.DataFrame, text_index_I: np.ndarray, bias_I: np.ndarray) -> None:
+        self.ids_I, self.text_index_I = table["item_id"].to_numpy(), text_index_I
+        self.bias_I = bias_I.astype(np.float64)
         self.texts_I = table["text"].to_numpy(object)
         self.departments_I = table["text"].str.rpartition(", ")[2].to_numpy(object)
         self.categories_I = table["category"].to_numpy(object) if "category" in table else self.departments_I
         # The products of a text stand side by side, the most popular first.
-        self._order_I = np.lexsort((-self.bias_I, self.text_index_I))
-        self._start_V = np.searchsorted(self.text_index_I[self._order_I], np.arange(len(items.tokens_V) + 1))
-        self.mass_V = np.bincount(self.text_index_I, np.exp(self.bias_I))
+        self._order_I = np.lexsort((-self.bias_I, text_index_I))
+        every_V = np.arange(text_index_I.max() + 1)
+        self._start_V = np.searchsorted(text_index_I[self._order_I], np.append(every_V, len(every_V)))
+        self.mass_V = np.bincount(text_index_I, np.exp(self.bias_I))
         """Sum of exp(bias) over the products of each text."""
-        first_V = self.first_of(np.arange(len(items.tokens_V)))
+        first_V = self.first_of(every_V)
         self.best_bias_V = self.bias_I[first_V]
         self._groups_V = {
             "department": _folded(self.departments_I[first_V]),

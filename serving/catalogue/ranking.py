@@ -108,17 +108,16 @@ class ProductRanking:
         """The best allowed texts and their cosines; an index cannot skip what a filter forbids, so all are read."""
         cosine_V = self.mapped.vectors_VD @ query_D
         score_V = np.where(allowed_V, self.scale * cosine_V + self.products.best_bias_V, -np.inf)
-        best_K = np.argsort(-score_V, kind="stable")[: min(FOUND, int(allowed_V.sum()))]
+        best_K = np.sort(np.argsort(-score_V, kind="stable")[: min(FOUND, int(allowed_V.sum()))])
         return best_K, cosine_V[best_K]
 
     def _best(self, texts_K: np.ndarray, cosine_K: np.ndarray) -> np.ndarray:
-        """The best products of some texts, as they were without a history."""
+        """The best products of some texts, given in ascending order, as they were without a history."""
         if not len(texts_K):
             return texts_K
         products = self.products
         items_C = products.of_texts(texts_K)
-        cosine_V = dict(zip(texts_K.tolist(), cosine_K.tolist(), strict=True))
-        cosine_C = np.array([cosine_V[text] for text in products.text_index_I[items_C].tolist()])
+        cosine_C = cosine_K[np.searchsorted(texts_K, products.text_index_I[items_C])]
         return items_C[np.argsort(-(self.scale * cosine_C + products.bias_I[items_C]), kind="stable")[:FOUND]]
 
     def _bought(self, batch: Batch) -> np.ndarray:

@@ -20,8 +20,9 @@ from polymart.model.heads import TaskHead
 from serving.catalogue.mapped import MappedVectors
 from serving.catalogue.products import Products
 
-FOUND = 512
-"""Texts asked of the index, which the head ranks."""
+FOUND = 128
+"""Texts asked of the index, which the head ranks. More are no better: the head was taught on products near a query, and
+among all texts it finds some far ones that only look right to it."""
 
 
 def unit(vectors_VD: np.ndarray) -> np.ndarray:
