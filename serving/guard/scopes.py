@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from serving.guard.keys import Scope
 
-OPEN = frozenset({"/", "/docs", "/livez", "/healthz", "/readyz", "/docs.json", "/schema.json"})
-"""Probes, the page and the contract: they tell nothing of any customer."""
-OPEN_FOLDERS = ("/static_content/", "/page/")
+OPEN = frozenset({"/", "/docs", "/docs.json", "/schema.json", "/livez", "/healthz", "/readyz"})
+"""Probes, pages and the contract: they tell nothing of any customer."""
+OPEN_FOLDER = "/static_content/"
+"""Style and scripts of ``/docs``."""
 OTHERS: dict[str, Scope] = {"/feedback": "feedback", "/events": "events", "/metrics": "metrics"}
 
 
 def needed_scope(path: str) -> Scope | None:
     """The scope that ``path`` asks for; None where everybody may look. A path that nobody thought of is closed."""
-    if path in OPEN or path.startswith(OPEN_FOLDERS):
+    if path in OPEN or path.startswith(OPEN_FOLDER):
         return None
     return OTHERS.get(path, "predict")
 

@@ -21,7 +21,7 @@ from serving.guard.keys import SCOPES, KeyFile, Scope, new_key, write_keys
 PREDICT = ("/recommend", "/search", "/ads", "/understand", "/fraud", "/demand", "/picture")
 PATHS: dict[str, Scope | None] = {
     **dict.fromkeys(PREDICT, "predict"), "/feedback": "feedback", "/events": "events", "/metrics": "metrics",
-    "/": None, "/livez": None, "/healthz": None, "/readyz": None, "/docs.json": None,
+    "/": None, "/docs": None, "/livez": None, "/healthz": None, "/readyz": None, "/docs.json": None,
 }  # fmt: skip
 """Each path of the service with the scope that it asks for."""
 GATE = threading.Event()
