@@ -29,6 +29,8 @@ from serving.contract import (
     DemandResponse,
     EventRequest,
     EventResponse,
+    FeedbackRequest,
+    FeedbackResponse,
     FraudRequest,
     FraudResponse,
     HouseholdRequest,
@@ -79,11 +81,13 @@ class PolymartService:
 
     def __init__(self) -> None:
         from serving.catalogue import catalogue_folder, open_catalogue
+        from serving.events.feedback import FeedbackLog
         from serving.events.taking import Events
         from serving.log.prediction import log_from_environment
         from serving.startup import load_scorer
 
         self.log = log_from_environment()
+        self.told = FeedbackLog(self.log.folder) if self.log else None
         self.variant = own_variant()
         checkpoint = Path(os.environ.get("POLYMART_CHECKPOINT") or PACKAGED_CHECKPOINT)
         self.scorer = load_scorer(checkpoint, os.environ.get("POLYMART_FEATURE_STORE", ""), MAX_TORCH_THREADS)
@@ -94,9 +98,10 @@ class PolymartService:
 
     @bentoml.on_shutdown
     def close(self) -> None:
-        """Write the rest of the prediction log."""
-        if self.log is not None:
-            self.log.close()
+        """Write the rest of the prediction log and of the feedback."""
+        for log in (self.log, self.told):
+            if log is not None:
+                log.close()
 
     @bentoml.api
     @refusing
@@ -221,6 +226,14 @@ class PolymartService:
     def events(self, request: EventRequest, /) -> EventResponse:
         """Folds a basket that was just paid into its household's features; the next answer knows it."""
         return self.happenings.take(request)
+
+    @bentoml.api
+    @refusing
+    def feedback(self, request: FeedbackRequest, /) -> FeedbackResponse:
+        """Keeps what became of an answer; it is joined to the prediction as its label."""
+        if self.told is not None:
+            self.told.tell(request)
+        return FeedbackResponse(prediction_id=request.prediction_id, recorded=self.told is not None)
 
     def _stamp(self) -> dict[str, str]:
         return {"prediction_id": uuid.uuid4().hex, "checkpoint": self.scorer.digest, "variant": self.variant}

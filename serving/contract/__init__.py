@@ -20,6 +20,7 @@ from serving.contract.base import (
 )
 from serving.contract.demand import DemandRequest, DemandResponse, Order, StockRequest
 from serving.contract.events import BasketLine, EventRequest, EventResponse
+from serving.contract.feedback import FeedbackRequest, FeedbackResponse
 from serving.contract.fraud import FraudRequest, FraudResponse
 from serving.contract.household import HouseholdRequest, HouseholdResponse, Repurchase
 from serving.contract.picture import MAX_PICTURE, PICTURE_TYPES, PictureRequest, PictureResponse
@@ -42,6 +43,8 @@ __all__ = [
     "EntityId",
     "EventRequest",
     "EventResponse",
+    "FeedbackRequest",
+    "FeedbackResponse",
     "FoundProduct",
     "FraudRequest",
     "FraudResponse",
