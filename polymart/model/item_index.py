@@ -31,24 +31,33 @@ def encode_items(model: MultiTaskModel, items: Items, batch_size: int = 128) -> 
 
 
 class ItemIndex:
-    """The item vectors of one retrieval task, encoded once."""
+    """The item vectors of one retrieval task, encoded once.
 
-    def __init__(self, model: MultiTaskModel, task: str, items: Items) -> None:
+    Args:
+        model: holds the task's head.
+        task: the retrieval task.
+        items: its catalogue.
+        vectors_VD: the head's vectors of the unique item texts, where they were kept; else they are made now.
+    """
+
+    def __init__(self, model: MultiTaskModel, task: str, items: Items, vectors_VD: Tensor | None = None) -> None:
         self.model, self.task, self.items = model, task, items
         head = model.heads[task]
         assert isinstance(head, RetrievalHead)
         self.head = head
         self.device = head.bias_I.device
         self.text_index_I = torch.from_numpy(items.text_index_I).to(self.device)
-        self.texts_VD = encode_items(model, items)
-        self.vectors_VD = torch.cat([head.item_vectors(texts) for texts in self.texts_VD.split(CHUNK)])
+        if vectors_VD is None:
+            vectors_VD = torch.cat([head.item_vectors(texts) for texts in encode_items(model, items).split(CHUNK)])
+        self.vectors_VD = vectors_VD.to(self.device)
 
-    def top(self, batch: Batch, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def top(self, batch: Batch, k: int, text_UD: Tensor | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Positions and scores of the K = min(k, I) best items, best first; a score is the item's share of the softmax.
 
-        Equal scores are ordered by position.
+        Equal scores are ordered by position. ``text_UD`` are the batch's text vectors, where they are known already.
         """
-        text_UD = self.model.encode(batch)
+        if text_UD is None:
+            text_UD = self.model.encode(batch)
         assert text_UD is not None and batch.text_index_B is not None  # noqa: PT018 - one fact
         context_BW = self.head.context(batch, text_UD.index_select(0, batch.text_index_B))
         best_BK = context_BW.new_zeros(batch.size, 0)

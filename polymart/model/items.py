@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -23,21 +24,24 @@ class Items:
     ids_I: np.ndarray
     text_index_I: np.ndarray
     """Which of the V unique texts belongs to each item."""
-    tokens_V: Sequence[np.ndarray]
-    pad: int
-    """The tokenizer's padding id."""
+    texts_V: np.ndarray
+    tokenizer: Tokenizer
 
     @classmethod
     def of(cls, table: pd.DataFrame, tokenizer: Tokenizer) -> Items:
-        """Tokenise the unique texts of an item table (see `polymart.data.items`).
+        """The unique texts of an item table (see `polymart.data.items`).
 
         Args:
             table: the item table.
             tokenizer: with truncation and padding, as `fit_tokenizer` makes it.
         """
         index_I, unique = pd.factorize(clean_texts(table["text"], longest_text(tokenizer)))
-        tokens_V = token_ids(unique, tokenizer)
-        return cls(table["item_id"].to_numpy(), index_I.astype(np.int64), tokens_V, padding_id(tokenizer))
+        return cls(table["item_id"].to_numpy(), index_I.astype(np.int64), unique, tokenizer)
+
+    @cached_property
+    def tokens_V(self) -> Sequence[np.ndarray]:
+        """Token ids of the unique texts; made when first asked for, since who has their vectors needs none."""
+        return token_ids(self.texts_V, self.tokenizer)
 
     def __len__(self) -> int:
         return len(self.ids_I)
@@ -48,4 +52,4 @@ class Items:
 
     def padded(self, texts: np.ndarray) -> tuple[Tensor, Tensor]:
         """Token ids and mask of the given unique texts, shape (texts, T)."""
-        return padded([self.tokens_V[text] for text in texts], self.pad)
+        return padded([self.tokens_V[text] for text in texts], padding_id(self.tokenizer))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from polymart.errors import ServingError
 from polymart.model.batch import Batch
@@ -31,14 +32,17 @@ class Predictor:
         self.checkpoint = checkpoint
         self.device = torch.device(device)
         self.model = checkpoint.model.to(self.device).eval()
+        suite = checkpoint.suite
+        # A tokenizer takes some 8 MB, and a suite has far fewer lengths than tasks.
+        tokenizers = {n: fit_tokenizer(checkpoint.tokenizer, n) for n in {suite.max_tokens(t) for t in suite.tasks}}
         self.collators = {
             task.name: Collator(
                 task.inputs,
                 checkpoint.tasks[task.name].statistics,
-                fit_tokenizer(checkpoint.tokenizer, checkpoint.suite.max_tokens(task)),
-                checkpoint.suite.encoder.image_size,
+                tokenizers[suite.max_tokens(task)],
+                suite.encoder.image_size,
             )
-            for task in checkpoint.suite.tasks
+            for task in suite.tasks
         }
         self.kinds = {
             task.name: kind_of(task.kind).bind(task, checkpoint.tasks[task.name].target)
@@ -138,6 +142,10 @@ class Predictor:
         if task not in self._indexes:
             self._indexes[task] = ItemIndex(self.model, task, self.catalogues[task])
         return self._indexes[task]
+
+    def use_item_vectors(self, task: str, vectors_VD: Tensor) -> None:
+        """Take the item vectors of a retrieval task as they were kept, instead of encoding its catalogue."""
+        self._indexes[task] = ItemIndex(self.model, task, self.catalogues[task], vectors_VD)
 
     def _batches(
         self, collate: Collator, frame: pd.DataFrame, batch_size: int, advance: Callable[[int], None] | None

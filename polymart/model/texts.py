@@ -42,9 +42,12 @@ def clean_texts(column: pd.Series, max_characters: int) -> np.ndarray:
     The cut bounds the time that a text of a million characters costs. Half of a surrogate pair, which JSON can carry
     but UTF-8 cannot, becomes a question mark.
     """
-    return np.array(
-        [text[:max_characters].encode(errors="replace").decode() for text in column.fillna("").astype(str)], object
-    )
+    return np.array([clean_text(text, max_characters) for text in column.fillna("").astype(str)], object)
+
+
+def clean_text(text: str, max_characters: int) -> str:
+    """One text of `clean_texts`."""
+    return text[:max_characters].encode(errors="replace").decode()
 
 
 def token_ids(texts: Iterable[str], tokenizer: Tokenizer) -> list[np.ndarray]:
