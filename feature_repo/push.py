@@ -29,7 +29,7 @@ def push_features(store: Path, rows: dict[str, dict[str, Any]]) -> None:
     if foreign := [name for name in rows if name not in PUSHED]:
         raise ValueError(f"rows can be pushed to {', '.join(PUSHED)}; found {', '.join(foreign)}")
     feature_store, _, _ = opened(Path(store), HOUSEHOLD_EVENT, version_of(store))
-    # One push per source, not per view: each one reads the registry anew (20 ms).
+    # One push per source, not per view: each one reads the registry anew.
     by_source: dict[str, dict[str, Any]] = {}
     for view, row in rows.items():
         by_source.setdefault(PUSHED[view], {"created_timestamp": row["event_timestamp"]}).update(row)

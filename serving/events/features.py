@@ -25,7 +25,7 @@ RECENT_GAPS = 5
 
 def feature_rows(household_id: int, household: Household, category_names: Mapping[int, str]) -> dict[str, Row]:
     """One row of each view of the household, with its key and ``event_timestamp`` (UTC); the state comes last."""
-    keys = {"household_id": household_id, "event_timestamp": household.newest}
+    keys = {"household_id": household_id, "event_timestamp": household.stamp}
     rows = {
         "household_profile": profile(household),
         "household_history": history(household, category_names),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,11 @@ class Household:
     def newest(self) -> datetime:
         """Time of its newest basket; it must have one."""
         return datetime.fromtimestamp(self.newest_s, UTC)
+
+    @property
+    def stamp(self) -> datetime:
+        """`newest`, later by a microsecond for each other basket of its second: Redis keeps the newer of two rows."""
+        return self.newest + timedelta(microseconds=int((self.basket_times == self.newest_s).sum()) - 1)
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Household:

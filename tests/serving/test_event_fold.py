@@ -105,6 +105,14 @@ def test_a_long_history_keeps_the_products_with_the_highest_decayed_count() -> N
     assert row["product_decayed"].min() >= decayed[~np.isin(ids, row["product_ids"])].max()
 
 
+def test_of_two_baskets_of_one_second_the_row_after_both_is_the_newer() -> None:
+    first = fold(Household(), Basket("1", 1_000, 500, 2, 1, 0, np.array([3]), np.array([7])))
+    second = fold(first, Basket("2", 1_000, 500, 2, 1, 0, np.array([3]), np.array([7])))
+    later = fold(second, Basket("3", 1_001, 500, 2, 1, 0, np.array([3]), np.array([7])))
+    assert first.newest == second.newest == first.stamp < second.stamp < later.stamp == later.newest
+    assert feature_rows(1, second, {3: "milk"})["household_state"]["event_timestamp"] == second.stamp
+
+
 def test_a_basket_leaves_the_household_that_it_is_folded_into_as_it_was() -> None:
     basket = Basket("1", 1_000, 500, 2, 1, 0, np.array([3]), np.array([7]))
     before = fold(Household(), basket)
