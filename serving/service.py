@@ -1,8 +1,9 @@
 """The BentoML service. ``/livez``, ``/readyz`` and ``/metrics`` come with BentoML.
 
-One worker, and the endpoints are plain functions run one at a time on its single thread: torch uses all cores
-within one forward pass, a second pass beside it would only make both slower, and the event loop stays free to
-answer probes. More throughput comes from more replicas. `serving.guard` bounds how many wait.
+One worker, and the endpoints are plain functions on its 32 threads, so that the event loop stays free to answer
+probes. Features and heads are small and run in the request's thread; all texts go through the one thread of
+`serving.encoding`, which uses the cores in batches. More throughput comes from more replicas. `serving.guard`
+bounds how many wait.
 
 Heavy modules are imported when a worker starts, because BentoML also imports this file in the process that
 supervises the worker, where torch and feast would cost seconds and half a gigabyte for nothing.
@@ -19,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import bentoml
-from starlette.responses import JSONResponse
 
 from polymart.errors import PolymartError
 from serving.contract import (
@@ -46,6 +46,8 @@ from serving.contract import (
 )
 from serving.experiments import Experiments, own_variant
 from serving.guard import Guard, verify_release
+from serving.guard.answers import refusal
+from serving.guard.load import RETRY_S
 from serving.log.notes import note_inputs, noting, request_notes
 from serving.page import page_app
 
@@ -64,8 +66,8 @@ def refusing(endpoint: Callable[..., Any]) -> Callable[..., Any]:
                 return endpoint(self, request)
         except PolymartError as error:
             # Without a status of its own it means that release and feature store do not fit: not the caller's fault.
-            body = {"error": error.message, "remedy": error.remedy}
-            return JSONResponse(body, status_code=getattr(error, "status", 503))
+            status = getattr(error, "status", 503)
+            return refusal(status, error.message, error.remedy, retry_after_s=RETRY_S if status == 503 else None)
 
     return answered
 
@@ -73,7 +75,7 @@ def refusing(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 @bentoml.service(
     name="polymart",
     workers=1,
-    threads=1,
+    threads=32,
     envs=[{"name": "BENTOML_DO_NOT_TRACK", "value": "True"}, {"name": "HF_HUB_OFFLINE", "value": "1"}],
 )
 class PolymartService:
