@@ -57,7 +57,7 @@ def serve_environment(feature_store: Path | None) -> dict[str, str]:
 def running(bento: Path, feature_store: Path | None, *, timeout_s: float) -> Iterator[Server]:
     """A server of ``bento`` on a free local port, ready to answer; stopped with all its workers when the block ends.
 
-    Its predictions are not logged: they are no customer's.
+    Its predictions are not logged, since they are no customer's, and no experiment hands them on.
 
     Raises:
         ReleaseError: it ended or was not ready within ``timeout_s`` seconds; holds the tail of its log.
@@ -65,7 +65,8 @@ def running(bento: Path, feature_store: Path | None, *, timeout_s: float) -> Ite
     with tempfile.TemporaryDirectory(prefix="polymart-serve-") as scratch:
         log, port = Path(scratch, "server.log"), free_port()
         environment = serve_environment(feature_store) | {"BENTOML_HOME": str(Path(scratch, "home"))}
-        environment.pop("POLYMART_PREDICTION_LOG", None)
+        for name in ("POLYMART_PREDICTION_LOG", "POLYMART_EXPERIMENT"):
+            environment.pop(name, None)
         started = time.monotonic()
         with log.open("wb") as output:
             process = subprocess.Popen(

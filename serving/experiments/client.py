@@ -33,7 +33,9 @@ class Servers:
 
     def __init__(self) -> None:
         # No proxy of the environment, no redirects: a request goes where the experiment says and nowhere else.
-        self._client = httpx.AsyncClient(trust_env=False, timeout=MAX_TIMEOUT_S)
+        # A connection rests shorter than servers keep one (uvicorn: 5 s), else requests would meet closed ones.
+        limits = httpx.Limits(keepalive_expiry=2.0)
+        self._client = httpx.AsyncClient(trust_env=False, timeout=MAX_TIMEOUT_S, limits=limits)
 
     async def ask(
         self, experiment: Experiment, variant: str, path: str, headers: dict[str, str], body: bytes, *, shadow: bool

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from polymart.config.base import Fraction, Frozen, Name
 from polymart.errors import SettingError
@@ -18,7 +17,6 @@ DEFAULT_VARIANT = "main"
 MAX_TIMEOUT_S = 30.0
 ROUTED = "x-polymart-routed"
 """Header of a request that was handed on: ``split`` or ``shadow``. Whoever gets it answers, so that none goes round."""
-_NAME = re.compile(r"[a-z][a-z0-9_]{1,48}")
 
 
 class Variant(Frozen):
@@ -91,9 +89,13 @@ def own_variant() -> str:
         SettingError: it is no name.
     """
     own = os.environ.get(VARIANT) or DEFAULT_VARIANT
-    if not _NAME.fullmatch(own):
-        raise SettingError(f"{VARIANT} must match {_NAME.pattern}, found {own!r}", remedy="give it such a name")
-    return own
+    try:
+        return TypeAdapter(Name).validate_python(own)
+    except ValidationError as error:
+        raise SettingError(
+            f"{VARIANT} must name a variant, found {own!r}: {error.errors()[0]['msg']}",
+            remedy="correct the environment",
+        ) from error
 
 
 def load_experiment(path: Path, own: str, *, logged: bool = True) -> Experiment:

@@ -56,13 +56,16 @@ class HourlyLog:
         self._queue: Queue[Row] = Queue(capacity)
         self._refused: list[Row] = []
         self._written, self._lost = _counters(name)
-        self._writing, self._wake, self._closing = threading.Lock(), threading.Event(), threading.Event()
+        self._writing, self._counting = threading.Lock(), threading.Lock()
+        self._wake, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{name}-log", daemon=True)
         self._thread.start()
 
     def add(self, row: Row) -> None:
         """Queue one row, stamped with the present time, without waiting; drop and count it when the queue is full."""
         try:
+            if self._closing.is_set():
+                raise Full  # nobody will write it any more
             self._queue.put_nowait({"event_timestamp": _now(), **row})
         except Full:
             self._drop(1)
@@ -119,7 +122,8 @@ class HourlyLog:
         self.flush()
 
     def _drop(self, count: int) -> None:
-        self.dropped += count
+        with self._counting:
+            self.dropped += count
         self._lost.inc(count)
 
 

@@ -93,5 +93,5 @@ def test_a_server_knows_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIANT, "next")
     assert own_variant() == "next"
     monkeypatch.setenv(VARIANT, "<b>")
-    with pytest.raises(SettingError, match="must match"):
+    with pytest.raises(SettingError, match="must name a variant, found '<b>': String should match pattern"):
         own_variant()

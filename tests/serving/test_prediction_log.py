@@ -175,6 +175,13 @@ def test_a_full_queue_drops_and_counts_without_waiting(tmp_path: Path) -> None:
     assert len(_rows(tmp_path)) == 15 - log.dropped
 
 
+def test_a_row_after_the_end_is_counted(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, SECRET)
+    log.close()
+    log.add(ROW)
+    assert log.dropped == 1
+
+
 def test_many_threads_lose_nothing(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path, SECRET, flush_s=0.01)
     threads = [threading.Thread(target=lambda: [log.add(ROW) for _ in range(200)]) for _ in range(5)]
