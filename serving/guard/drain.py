@@ -25,11 +25,11 @@ class Drain:
     def __init__(self, app: ASGIApp, drain_s: float) -> None:
         self.app, self.drain_s, self.draining = app, drain_s, False
 
-    def watch(self) -> None:
-        """Take SIGTERM over from the server; called within its event loop."""
+    def watch(self) -> bool:
+        """Take SIGTERM over from the server, within its event loop; returns whether there is a server."""
         stop = signal.getsignal(signal.SIGTERM)
         if threading.current_thread() is not threading.main_thread() or not callable(stop):
-            return  # a test client's loop: nobody sends it signals
+            return False  # a test client's loop: nobody sends it signals
         loop = asyncio.get_running_loop()
 
         def begin() -> None:
@@ -40,6 +40,7 @@ class Drain:
             loop.call_later(delay_s, stop, signal.SIGTERM, None)
 
         loop.add_signal_handler(signal.SIGTERM, begin)
+        return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self.draining:

@@ -8,6 +8,7 @@ from polymart.errors import PolymartError
 from serving.guard.access import Access
 from serving.guard.bodies import Bodies
 from serving.guard.drain import Drain
+from serving.guard.kept import keep_connections
 from serving.guard.load import Load
 from serving.guard.logs import shorten_callers_faults
 from serving.guard.paths import KnownPaths, known_paths
@@ -37,7 +38,8 @@ class Guard:
     def _start(self, settings: GuardSettings, scope: Scope) -> ASGIApp:
         load = Load(Bodies(self.app), settings.max_in_flight, settings.timeout_s)
         drain = Drain(Access(load, settings), settings.drain_s)
-        drain.watch()
+        if drain.watch():
+            keep_connections()
         shorten_callers_faults()
         # BentoML puts its middlewares outside of ours; this one has to stand outside of them.
         app = scope["app"]

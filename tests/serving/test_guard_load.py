@@ -185,7 +185,7 @@ def test_sigterm_makes_the_worker_not_ready_while_it_goes_on_answering() -> None
     async def run() -> None:
         loop = asyncio.get_running_loop()
         drain = Drain(JSONResponse({}), drain_s=0.2)
-        drain.watch()
+        assert drain.watch()
         assert await _get(drain, "/readyz") == (200, None)
         began = loop.time()
         os.kill(os.getpid(), signal.SIGTERM)
