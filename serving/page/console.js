@@ -112,7 +112,7 @@ async function recommend() {
 }
 
 function facts(answer) {
-  const known = [["back within three days", answer?.next_action], ["gone for a month", answer?.churn]];
+  const known = [["back within three days", answer?.next_action], ["no visit for a month", answer?.churn]];
   const told = known.filter(([, score]) => typeof score === "number");
   return told.length ? make("p", { class: "facts" }, ...told.map(([name, score]) =>
     make("span", {}, make("b", {}, percent(score)), ` ${name}`))) : null;
