@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 MAX_TEXT = 2_000
 MAX_LIST = 100
@@ -16,6 +17,8 @@ EntityId = Annotated[int, Field(ge=0, le=MAX_ID)]
 Top = Annotated[int, Field(ge=1, le=MAX_TOP)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
 Score = Annotated[float, Field(ge=0, le=1)]
+Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC))]
+"""A time with its zone; further off lies what clocks and tables cannot hold."""
 
 
 class Request(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from serving.contract.base import MAX_LIST, EntityId, Request
+from serving.contract.base import MAX_LIST, EntityId, Moment, Request
 
 EventOutcome = Literal["applied", "duplicate", "older", "empty"]
 EventId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
@@ -37,7 +37,7 @@ class EventRequest(Request):
 
     event_id: EventId = Field(description="The shop's number of the basket; told again, the basket counts once.")
     household_id: EntityId = Field(description="A household; one that the feature store does not know begins here.")
-    at: AwareDatetime = Field(description="When the basket was paid (ISO 8601 with a time zone); seconds count.")
+    at: Moment = Field(description="When the basket was paid (ISO 8601 with a time zone); seconds count.")
     items: list[BasketLine] = Field(
         min_length=1,
         max_length=MAX_LIST,

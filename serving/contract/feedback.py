@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from serving.contract.base import EntityId, Request
+from serving.contract.base import EntityId, Moment, Request
 
 FeedbackOutcome = Literal[
     "bought", "redeemed", "clicked", "dismissed", "happened", "not_happened", "confirmed", "corrected"
@@ -36,7 +36,7 @@ class FeedbackRequest(Request):
         None, description="The entry of the answer that it concerns: a label, a product, a campaign; the right label."
     )
     task: TaskName | None = Field(None, description="The task that it concerns, where one answer tells of several.")
-    at: AwareDatetime | None = Field(None, description="When it was done; now, if it is not told.")
+    at: Moment | None = Field(None, description="When it was done; now, if it is not told.")
 
 
 class FeedbackResponse(BaseModel):

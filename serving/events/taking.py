@@ -42,7 +42,7 @@ class Events:
 
         Raises:
             FutureEventError: the basket lies in the future.
-            StateMissingError: the store knows the household, but not what its features were made of.
+            StateMissingError: the store does not know what the household's features were made of, or no products.
             FeaturesUnavailableError: there is no store, or it cannot be read or written.
         """
         ahead_s = event.at.timestamp() - time.time()
@@ -80,9 +80,14 @@ class Events:
         try:
             return self.store, Assortment.read(self.store)
         except OSError as error:
+            if (self.store / "registry.db").is_file():
+                raise StateMissingError(
+                    "the feature store was made without the products that a basket consists of",
+                    remedy="apply the feature store again from tables that hold products, categories and transactions",
+                ) from error
             raise FeaturesUnavailableError(
-                f"the feature store has no products: {type(error).__name__}",
-                remedy="apply the feature store again from tables that hold products, categories and transactions",
+                f"there is no feature store to write to: {type(error).__name__}",
+                remedy="put the feature store where POLYMART_FEATURE_STORE says, and tell the event again",
             ) from error
 
     def _household(self, store: Path, household_id: int) -> Household:

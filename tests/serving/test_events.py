@@ -8,14 +8,18 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import checkpoints
 import numpy as np
 import pandas as pd
 import pytest
 from _bentoml_impl.server.app import ServiceAppFactory
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from starlette.testclient import TestClient
 
@@ -27,6 +31,8 @@ from feature_repo.online import online_features
 from feature_repo.retrieval import apply, materialize
 from polymart.data.shop_tables import write_shop
 from polymart.data.tables import Rules
+from serving.contract import MAX_ID, BasketLine, EventRequest
+from serving.events.taking import Events
 from serving.service import PolymartService
 
 TOLD, OTHER = 3, 4
@@ -181,6 +187,37 @@ def test_baskets_told_at_once_are_all_counted(client: TestClient, late: Path) ->
     assert (len(state["basket_times"]), state["num_lines"]) == (6, 6)
 
 
+moments = st.datetimes(
+    datetime(1970, 1, 2), datetime(2026, 1, 1), timezones=st.sampled_from([UTC, timezone(timedelta(hours=14))])
+)  # fmt: skip
+lines = st.builds(
+    BasketLine,
+    product_id=st.sampled_from([1000, 1001, 1059, 9000, 0, MAX_ID]),
+    quantity=st.integers(1, 100),
+    value=st.floats(0, 100_000),
+    coupon=st.booleans(),
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from([0, 6, MAX_ID]), st.lists(st.tuples(moments, st.lists(lines, min_size=1)), min_size=1, max_size=3)
+)
+def test_whatever_the_contract_lets_through_can_be_folded(
+    late: Path, household_id: int, baskets: list[tuple[datetime, list[BasketLine]]]
+) -> None:
+    events = Events(late)
+    for at, items in baskets:
+        event = EventRequest(event_id=uuid4().hex, household_id=household_id, at=at, items=items)
+        found = events.take(event)
+        counts = any(1000 <= line.product_id < 1060 for line in items)
+        assert found.outcome in (("applied", "older") if counts else ("empty", "older"))
+        if found.outcome == "applied":
+            assert found.newest == at.replace(microsecond=0)
+            state = read(late, household_id, "household_event")
+            assert (state["basket_times"][-1], state["event_ids"][-1]) == (int(at.timestamp()), event.event_id)
+
+
 EVENT = {"event_id": "1", "household_id": 5, "at": "2018-01-05T12:00:00Z", "items": [{"product_id": 1000, "value": 1}]}
 
 
@@ -190,6 +227,8 @@ EVENT = {"event_id": "1", "household_id": 5, "at": "2018-01-05T12:00:00Z", "item
         {"at": "2999-01-01T00:00:00Z"},
         {"at": "2018-01-05T12:00:00"},
         {"at": "yesterday"},
+        {"at": "0001-01-01T00:00:00+14:00"},
+        {"at": "9999-12-31T23:59:59-14:00"},
         {"event_id": ""},
         {"event_id": "x" * 65},
         {"items": []},
@@ -227,10 +266,13 @@ def rename(store: Path, table: str, name: str) -> None:
 def test_a_store_that_cannot_carry_features_on_says_so(client: TestClient, late: Path, stores: Stores) -> None:
     shutil.rmtree(late)
     gone = client.post("/events", json=EVENT)
-    assert (gone.status_code, gone.json()["error"]) == (503, "the feature store has no products: FileNotFoundError")
+    assert (gone.status_code, gone.json()["error"]) == (503, "there is no feature store to write to: FileNotFoundError")
     tables = stores[0].parent / "tables"
     apply(tables, late)
     materialize(late, pd.Timestamp("2017-06-01"))
     answer = client.post("/events", json=EVENT)
     assert answer.status_code == 409
     assert "knows household 5, but not the state" in answer.json()["error"]
+    (late / "assortment.parquet").unlink()
+    answer = client.post("/events", json=EVENT)
+    assert (answer.status_code, "without the products" in answer.json()["error"]) == (409, True)

@@ -150,6 +150,7 @@ def test_feedback_that_means_nothing_is_refused(client: TestClient) -> None:
     changes: list[dict[str, Any]] = [
         {"prediction_id": ""}, {"prediction_id": "../x"}, {"outcome": "loved"}, {"item": ""}, {"item": -1},
         {"item": 1.5}, {"task": "A b"}, {"at": "now"}, {"at": "2018-01-01T00:00:00"}, {"text": "free"},
+        {"at": "0001-01-01T00:00:00+14:00"}, {"at": "9999-12-31T23:59:59-14:00"},
     ]  # fmt: skip
     for change in changes:
         answer = client.post("/feedback", json={"prediction_id": "a", "outcome": "bought"} | change)
