@@ -52,38 +52,38 @@ class ImageTower(nn.Module):
         return self.project(self.backbone(image_BCHW))
 
 
-def decode_images(column: Sequence[bytes] | pd.Series, size: int) -> np.ndarray:
+def decode_images(column: Sequence[bytes] | pd.Series, size: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Encoded pictures as float32 values in 0..1, shape (B, 3, ``size``, ``size``).
 
     A picture is turned upright by its EXIF mark, shrunk or enlarged to fit, and centred on a white square;
     transparency shows white, too. Of 16 bits the upper 8 count; of an animation the first frame.
 
     Raises:
-        TableError: a value is no bytes, empty, larger than `MAX_BYTES` or `MAX_PIXELS`, or no whole PNG or JPEG.
+        TableError: a value is no bytes, empty, larger than `MAX_BYTES` or ``max_pixels``, or no whole PNG or JPEG.
     """
     cells = column if isinstance(column, pd.Series) else pd.Series(column, dtype=object)
     pixels_BHWC = np.empty((len(cells), size, size, 3), np.uint8)
     for position, (row, value) in enumerate(cells.items()):
         try:
-            pixels_BHWC[position] = _decode(value, size)
+            pixels_BHWC[position] = _decode(value, size, max_pixels)
         # Pillow meets broken files with many kinds of error, from zlib's to IndexError.
         except Exception as error:
             raise TableError(
                 f"row {row}: the picture must be a whole {' or '.join(FORMATS)} of at most {MAX_BYTES:,} bytes and "
-                f"{MAX_PIXELS:,} pixels; found {_found(value)}: {error}",
+                f"{max_pixels:,} pixels; found {_found(value)}: {error}",
                 remedy="replace the picture, or leave its row out",
             ) from error
     return np.ascontiguousarray(pixels_BHWC.transpose(0, 3, 1, 2)).astype(np.float32) / 255
 
 
-def _decode(value: object, size: int) -> np.ndarray:
+def _decode(value: object, size: int, max_pixels: int) -> np.ndarray:
     """Upright 8-bit RGB pixels of one picture on a white square, shape (size, size, 3)."""
     if not isinstance(value, bytes):
         raise TypeError("no picture")
     if not 0 < len(value) <= MAX_BYTES:
         raise ValueError("the length is out of bounds")
     with Image.open(BytesIO(value), formats=FORMATS) as image:
-        if image.width * image.height > MAX_PIXELS:
+        if image.width * image.height > max_pixels:
             raise ValueError(f"{image.width} x {image.height} pixels")
         upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):  # 16-bit grey

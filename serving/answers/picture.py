@@ -16,7 +16,7 @@ from polymart.config import Task
 from polymart.errors import TableError
 from polymart.model.batch import Batch
 from polymart.model.image import decode_images
-from serving.contract import MAX_PICTURE
+from serving.contract import MAX_PICTURE, MAX_PIXELS
 from serving.refusals import UnreadablePictureError
 from serving.scoring import Scorer
 
@@ -24,7 +24,7 @@ MAX_SCANS = 30
 """Passes over a JPEG's pixels: a progressive one needs about ten, a hostile one holds thousands in a few bytes."""
 START_OF_SCAN = b"\xff\xda"
 _unpacking = threading.Lock()
-"""One picture at a time: the largest takes 200 MB while it is unpacked."""
+"""One picture at a time: the largest takes 200 MB and a quarter of a second while it is unpacked."""
 
 
 def is_picture_only(task: Task) -> bool:
@@ -78,7 +78,7 @@ def _content(image: str) -> bytes:
 def _pixels(content: bytes, size: int) -> torch.Tensor:
     try:
         with _unpacking:
-            return torch.from_numpy(decode_images([content], size))
+            return torch.from_numpy(decode_images([content], size, MAX_PIXELS))
     except TableError as error:
         raise UnreadablePictureError(
             error.message.removeprefix("row 0: "), remedy="send another file, or shrink it"

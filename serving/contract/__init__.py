@@ -23,7 +23,7 @@ from serving.contract.events import BasketLine, EventRequest, EventResponse
 from serving.contract.feedback import FeedbackRequest, FeedbackResponse
 from serving.contract.fraud import FraudRequest, FraudResponse
 from serving.contract.household import HouseholdRequest, HouseholdResponse, Repurchase
-from serving.contract.picture import MAX_PICTURE, PICTURE_TYPES, PictureRequest, PictureResponse
+from serving.contract.picture import MAX_PICTURE, MAX_PIXELS, PICTURE_TYPES, PictureRequest, PictureResponse
 from serving.contract.recommend import Product, RecommendedProduct, RecommendRequest, RecommendResponse
 from serving.contract.search import FoundProduct, SearchRequest, SearchResponse
 from serving.contract.understand import UnderstandRequest, UnderstandResponse
@@ -32,6 +32,7 @@ __all__ = [
     "MAX_ID",
     "MAX_LIST",
     "MAX_PICTURE",
+    "MAX_PIXELS",
     "MAX_TEXT",
     "MAX_TOP",
     "PICTURE_TYPES",

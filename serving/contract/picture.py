@@ -10,6 +10,8 @@ from serving.contract.base import Request, Response, Top
 
 MAX_PICTURE = 4 * 2**20
 """Bytes of an encoded picture."""
+MAX_PIXELS = 12_600_000
+"""What a phone's camera makes; read from the header before anything is unpacked."""
 PICTURE_TYPES = ("image/jpeg", "image/png")
 RED_DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8Dwn4EIwDiqkL4KAfQBBwGPyVwcAAAAAElFTkSuQmCC"
 
@@ -22,7 +24,7 @@ class PictureRequest(Request):
     image: str = Field(
         min_length=1,
         max_length=-(-MAX_PICTURE // 3) * 4,
-        description=f"A PNG or JPEG in base64, at most {MAX_PICTURE:,} bytes.",
+        description=f"A PNG or JPEG in base64, at most {MAX_PICTURE:,} bytes and {MAX_PIXELS:,} pixels.",
     )
     top: Top = Field(10, description="How many labels with scores each task returns.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 import time
 import zlib
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from served import service_client
 from starlette.testclient import TestClient
-from till import TASKS, png, save_till, till_examples, till_suite, write_store
+from till import SHOP, TASKS, png, save_till, till_examples, till_suite, write_store
 
 from polymart.model.image import ImageTower
 from polymart.model.predictor import Predictor
@@ -27,6 +28,7 @@ from polymart.tasks.inventory import Demand, Stock, suggest_order
 from serving.contract import MAX_PICTURE, FraudRequest
 from serving.features import OnlineFeatures
 from serving.golden import Golden, answered_scores, difference, golden_requests, unserved_tasks
+from serving.golden.requests import ENDPOINTS
 from serving.service import PolymartService
 
 PAYMENT = FraudRequest.model_config["json_schema_extra"]["example"]
@@ -64,6 +66,10 @@ def test_every_head_answers_as_the_trainer_does(client: TestClient, golden: list
         assert answer.status_code == 200, answer.text
         for task, expected in one.expected.items():
             assert difference(answered_scores(one.endpoint, answer.json())[task], expected) < 1e-5, one
+
+
+def test_no_task_of_the_shop_stays_unprobed() -> None:
+    assert [task.name for task in SHOP.tasks if not any(one.serves(task) for one in ENDPOINTS.values())] == []
 
 
 def test_golden_payments_are_told_apart(golden: list[Golden]) -> None:
@@ -206,11 +212,12 @@ def _gif() -> bytes:
     (b"", "image"),
     (b"no picture", "PNG or JPEG"),
     (png()[:60], "PNG or JPEG"),
-    (_bomb(30_000), "pixels"),
+    (_bomb(4_000), "4000 x 4000 pixels"),
+    (_bomb(30_000), "30000 x 30000 pixels"),
     (_bomb(2**31 - 1), "pixels"),
     (_many_scans(), "scans"),
     (_gif(), "PNG or JPEG"),
-], ids=["empty", "text", "torn", "bomb", "largest bomb", "scans", "gif"])  # fmt: skip
+], ids=["empty", "text", "torn", "small bomb", "bomb", "largest bomb", "scans", "gif"])  # fmt: skip
 def test_what_is_no_picture_is_400_at_once(client: TestClient, content: bytes, named: str) -> None:
     for request in (
         {"json": {"image": b64encode(content).decode()}},
@@ -252,3 +259,13 @@ def test_no_body_causes_a_server_error(client: TestClient, endpoint: str, body: 
     content = json.dumps(PAYMENT | body if whole and endpoint == "fraud" else body)
     response = client.post(f"/{endpoint}", content=content, headers={"content-type": "application/json"})
     assert response.status_code in (200, 400, 404)
+
+
+def test_the_service_shows_its_pages_and_what_they_load(client: TestClient) -> None:
+    console, docs = client.get("/"), client.get("/docs")
+    assert "Polymart console" in console.text
+    assert "script-src 'sha256-" in console.headers["content-security-policy"]
+    loaded = re.findall(r'(?:src|href)="\./([\w./-]+)"', docs.text)
+    assert len(loaded) == 4
+    for path in [*loaded, "docs.json"]:
+        assert client.get(f"/{path}").status_code == 200, path
