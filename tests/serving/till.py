@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from io import BytesIO
 from pathlib import Path
 
@@ -103,11 +102,6 @@ def png(colour: tuple[int, int, int] = (230, 25, 35), side: int = 28) -> bytes:
     file = BytesIO()
     Image.new("RGB", (side, side), colour).save(file, "PNG")
     return file.getvalue()
-
-
-def picture_of(body: dict[str, str]) -> bytes:
-    """The bytes in a body of ``/picture``."""
-    return b64decode(body["image"])
 
 
 def save_till(folder: Path, suite: Suite, scratch: Path) -> None:
