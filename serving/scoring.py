@@ -1,6 +1,6 @@
 """From entity keys or text to answers: features, one encoder pass, heads.
 
-Shape suffixes: B examples (always 1 for text), S scores.
+Shape suffixes: B examples (always 1 for text), S scores, L lengths of a text in tokens, D hidden size.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from polymart.config import Task
+from polymart.model.batch import Batch
 from polymart.model.predictor import Predictor
+from polymart.tasks.retrieval import ranked_answers
 from serving.encoding import Vectors
+from serving.encoding.packaged import finds_documents
 from serving.encoding.runtimes import TorchRuntime
 from serving.features import Features
 from serving.refusals import UnknownTaskError
@@ -28,6 +32,11 @@ def is_text_only(task: Task) -> bool:
     return bool(task.inputs.text) and not (task.feature_service or others or task.kind == "retrieval")
 
 
+def is_understood(task: Task) -> bool:
+    """Whether ``/understand`` serves ``task``: it judges a text, or finds the documents that answer one."""
+    return is_text_only(task) or finds_documents(task)
+
+
 class Scorer:
     """Answers the service's questions from a `Predictor` and the online features."""
 
@@ -36,7 +45,7 @@ class Scorer:
         self.features = features
         self.vectors = vectors or Vectors(TorchRuntime(predictor.model.encoder), predictor.checkpoint.tokenizer)
         self.tasks = {task.name: task for task in predictor.checkpoint.suite.tasks}
-        self.text_tasks = [task for task in self.tasks.values() if is_text_only(task)]
+        self.text_tasks = [task for task in self.tasks.values() if is_understood(task)]
 
     @property
     def digest(self) -> str:
@@ -53,25 +62,33 @@ class Scorer:
         return self.answer(DEMAND, frame)[0]
 
     def understand(self, text: str, top: int) -> dict[str, dict[str, Any]]:
-        """The answer of every text-only task to ``text``, from one encoder pass for each text length in tokens.
+        """The answer of every text-only task to ``text``, documents included, from one pass through the encoder.
+
+        Tasks that read more of a text than others get a vector of its longer part, from the same pass.
 
         Raises:
             UnknownTaskError: the release has no text-only task.
+            OverloadedError: too many texts wait for the encoder.
         """
         if not self.text_tasks:
             raise self.absent("understands text")
-        model, checkpoint = self.predictor.model, self.predictor.checkpoint
-        answers, encoded = {}, {}
+        lengths = sorted({self.predictor.checkpoint.suite.max_tokens(task) for task in self.text_tasks})
+        text_LD = self.vectors.of_lengths(text, lengths)
+        answers = {}
         with torch.inference_mode():
             for task in self.text_tasks:
-                length, kind = checkpoint.suite.max_tokens(task), self.predictor.kinds[task.name]
-                if length not in encoded:
-                    collate = self.predictor.collators[task.name]
-                    batch = collate(pd.DataFrame({task.inputs.text: [text]})).to(self.predictor.device)
-                    encoded[length] = batch, model.encode(batch)
-                scores_BS = kind.activate(model(task.name, *encoded[length]).float()).cpu().numpy()
-                answers[task.name] = kind.decode(scores_BS, checkpoint.tasks[task.name].labels, top)[0]
+                length = lengths.index(self.predictor.checkpoint.suite.max_tokens(task))
+                answers[task.name] = self._understand(task, text_LD[length : length + 1], top)
         return answers
+
+    def _understand(self, task: Task, text_BD: Tensor, top: int) -> dict[str, Any]:
+        predictor, batch = self.predictor, Batch(size=1, text_index_B=torch.zeros(1, dtype=torch.int64))
+        if finds_documents(task):
+            index = predictor.index(task.name)
+            return ranked_answers(*index.top(batch, top, text_BD), index.items.ids_I)[0]
+        kind = predictor.kinds[task.name]
+        scores_BS = kind.activate(predictor.model(task.name, batch, text_BD).float()).numpy()
+        return kind.decode(scores_BS, predictor.checkpoint.tasks[task.name].labels, top)[0]
 
     def scores(self, task: str, frame: pd.DataFrame) -> np.ndarray:
         """Scores of one head on their natural scale, float32 of shape (B, S), in the order of the rows.

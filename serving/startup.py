@@ -9,29 +9,57 @@ from pathlib import Path
 import torch
 
 from polymart.model.predictor import Predictor
+from serving.encoding import Vectors
+from serving.encoding.packaged import encoder_folder, open_encoder
+from serving.encoding.runtimes import TILE, TorchRuntime, choose_runtime
 from serving.features import Features, NoFeatures, OnlineFeatures
 from serving.scoring import Scorer
 
+WARM_TEXTS = (1, 4)
+"""Texts of the warming passes; further shapes cost some milliseconds when they come."""
 _log = logging.getLogger(__name__)
 
 
 def load_scorer(checkpoint: Path, feature_store: str, max_threads: int) -> Scorer:
-    """Verify and load the checkpoint, open the features and answer once, so that no customer pays for warming up.
+    """Verify and load the release, open the features and answer once, so that no customer pays for warming up.
 
     Args:
-        checkpoint: folder written by `polymart.training.checkpoint.save_checkpoint`.
-        feature_store: folder of the feature store; empty means that only text-only tasks are served.
-        max_threads: most torch threads; fewer where the process may use fewer cores.
+        checkpoint: folder written by `polymart.training.checkpoint.save_checkpoint`; the packaged encoder beside it
+            is used where there is one.
+        feature_store: folder of the feature store; empty means that only tasks without features are served.
+        max_threads: most threads of one encoder pass; fewer where the process may use fewer cores. OMP_NUM_THREADS
+            goes before both.
 
     Raises:
         CheckpointError: the checkpoint is torn or does not match its manifest.
+        ReleaseError: the packaged encoder belongs to another checkpoint, or is torn.
+        SettingError: POLYMART_RUNTIME names no runtime of this release.
     """
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, min(max_threads, len(os.sched_getaffinity(0)))))
-    scorer = Scorer(Predictor.load(checkpoint), open_features(feature_store))
+    threads = int(os.environ.get("OMP_NUM_THREADS") or min(max_threads, len(os.sched_getaffinity(0))))
+    predictor = Predictor.load(checkpoint)
+    packaged = encoder_folder(checkpoint)
+    open_encoder(packaged, predictor)
+    runtime = choose_runtime(predictor, packaged, threads)
+    # Heads are small and run in many threads at once: more threads for each would only get in their way.
+    torch.set_num_threads(threads if isinstance(runtime, TorchRuntime) else 1)
+    if not isinstance(runtime, TorchRuntime):
+        del predictor.model.encoder.transformer  # the runtime holds the weights; a second copy would be 90 MB
+    _log.info("the encoder runs on %s", runtime.name)
+    scorer = Scorer(predictor, open_features(feature_store), Vectors(runtime, predictor.checkpoint.tokenizer))
+    _warm_up(scorer)
+    return scorer
+
+
+def _warm_up(scorer: Scorer) -> None:
+    """Answer once, and encode texts of every length in tiles."""
+    suite = scorer.predictor.checkpoint.suite
+    longest = max(suite.max_tokens(task) for task in suite.tasks)
+    for texts in WARM_TEXTS:
+        for length in range(TILE, longest + 1, TILE):
+            # Words of this many letters are as many tokens at least; what is too long is cut.
+            scorer.vectors.encode([f"{'a ' * length}{number}" for number in range(texts)], length)
     if scorer.text_tasks:
         scorer.understand("warm up", 1)
-    return scorer
 
 
 def open_features(feature_store: str) -> Features:

@@ -19,6 +19,7 @@ class UnderstandRequest(Request):
 
 
 class UnderstandResponse(Response):
-    """One answer per text-only task; a multiclass task answers with ``label``, ``score`` and ``scores``."""
+    """One answer per text-only task: a multiclass task answers with ``label``, ``score`` and ``scores``, a task that
+    finds documents with ``items``, best first."""
 
     tasks: dict[str, dict[str, Any]]

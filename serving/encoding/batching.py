@@ -8,18 +8,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from itertools import islice
+from itertools import groupby, islice
 
 import numpy as np
+from prometheus_client import Counter
 
 from polymart.model.texts import padded
-from serving.encoding.runtimes import Runtime
+from serving.encoding.runtimes import TILE, Runtime
 from serving.refusals import OverloadedError
 
 MAX_BATCH = 128
 """Most texts taken at once, oldest first, so that nobody waits behind a caller with thousands."""
-MAX_PADDING = 2.0
-"""A text joins a bucket when the bucket's longest text has at most this many times its tokens."""
+PASS = 32
+"""Tokens of padding that cost as much as one more pass (MiniLM in bfloat16 on two cores)."""
+PASSES = Counter("polymart_encoder_passes", "Forward passes of the shared encoder")
+TEXTS = Counter("polymart_encoder_texts", "Texts encoded; those found in the cache are not")
 
 
 class Batcher:
@@ -79,6 +82,8 @@ class Batcher:
 
     def _encode(self, bucket: Mapping[bytes, np.ndarray]) -> None:
         tokens, mask = padded(list(bucket.values()), self.pad)
+        PASSES.inc()
+        TEXTS.inc(len(bucket))
         try:
             vectors_UD = self.runtime.encode(tokens.numpy(), mask.numpy())
         except Exception as error:  # whatever the runtime raises belongs to the callers; the thread must go on
@@ -94,14 +99,21 @@ class Batcher:
 
 
 def buckets(texts: Mapping[bytes, np.ndarray]) -> Iterator[dict[bytes, np.ndarray]]:
-    """``texts`` in groups of similar length, longest first, so that little time goes into padding."""
+    """``texts`` in groups of similar length, longest first: shorter texts get a pass of their own where padding them
+    would cost more.
+    """
     bucket: dict[bytes, np.ndarray] = {}
     longest = 0
-    for key in sorted(texts, key=lambda key: len(texts[key]), reverse=True):
-        if bucket and longest > MAX_PADDING * len(texts[key]):
+    for tiles, keys in groupby(sorted(texts, key=lambda key: -_tiles(texts[key])), key=lambda key: _tiles(texts[key])):
+        group = {key: texts[key] for key in keys}
+        if bucket and len(group) * (longest - tiles) * TILE > PASS:
             yield bucket
             bucket = {}
-        longest = longest if bucket else len(texts[key])
-        bucket[key] = texts[key]
+        longest = longest if bucket else tiles
+        bucket |= group
     if bucket:
         yield bucket
+
+
+def _tiles(ids: np.ndarray) -> int:
+    return -(-len(ids) // TILE)

@@ -1,16 +1,29 @@
 """What runs the forward pass of the shared encoder.
 
+``bench/runtimes.py`` measured these and others; `choose_runtime` takes the fastest that this machine has.
+
 Shape suffixes: U texts, T tokens, D hidden size.
 """
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 
-from polymart.model.encoder import TextEncoder
+from polymart.errors import SettingError
+from polymart.model.encoder import TextEncoder, autocast_dtype
+from polymart.model.predictor import Predictor
+from serving.encoding.silent import openvino
+from serving.encoding.trunk import TRUNK
+
+SETTING = "POLYMART_RUNTIME"
+RUNTIMES = ("torch-float32", "torch-bfloat16", "openvino-float32", "openvino-bfloat16")
+TILE = 16
+"""Tokens that the processor's matrix units take at once."""
 
 
 class Runtime(Protocol):
@@ -25,14 +38,80 @@ class Runtime(Protocol):
 class TorchRuntime:
     """The encoder as it was trained, in plain float32 or with matrix products in bfloat16."""
 
-    def __init__(self, encoder: TextEncoder, dtype: torch.dtype | None = None) -> None:
-        self.name = "torch-float32" if dtype is None else "torch-bfloat16"
+    def __init__(self, encoder: TextEncoder, dtype: torch.dtype = torch.float32) -> None:
+        self.name = "torch-float32" if dtype is torch.float32 else "torch-bfloat16"
         self.encoder, self.dtype = encoder, dtype
         self.device = next(encoder.parameters()).device
 
     def encode(self, tokens_UT: np.ndarray, mask_UT: np.ndarray) -> np.ndarray:
         """See `Runtime.encode`."""
         tokens, mask = torch.from_numpy(tokens_UT).to(self.device), torch.from_numpy(mask_UT).to(self.device)
-        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+        lower = self.dtype is not torch.float32
+        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype if lower else None, enabled=lower):
             vectors_UD: np.ndarray = self.encoder(tokens, mask).float().cpu().numpy()
         return vectors_UD
+
+
+class OpenVinoRuntime:
+    """The packaged trunk (see `trunk`) on the processor.
+
+    Args:
+        trunk: the IR file.
+        threads: threads of one forward pass.
+        precision: ``float32`` or ``bfloat16``.
+    """
+
+    def __init__(self, trunk: Path, threads: int, precision: str) -> None:
+        self.name = f"openvino-{precision}"
+        settings = {
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            # A pinned thread waits for its core while another one is idle; the heads and the server need cores, too.
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._request = openvino.Core().compile_model(trunk, "CPU", settings).create_infer_request()
+
+    def encode(self, tokens_UT: np.ndarray, mask_UT: np.ndarray) -> np.ndarray:
+        """See `Runtime.encode`.
+
+        Every new shape costs several milliseconds once, so shapes are rounded up: texts to multiples of 4 (from 8
+        on), tokens to multiples of `TILE`.
+        """
+        texts, tokens = tokens_UT.shape
+        pad = ((0, 0 if texts < 8 else -texts % 4), (0, -tokens % TILE))
+        inputs = (
+            np.pad(np.pad(part, (pad[0], (0, 0)), mode="edge"), ((0, 0), pad[1])) for part in (tokens_UT, mask_UT)
+        )
+        return np.array(self._request.infer(list(inputs))[0][:texts])
+
+
+def choose_runtime(predictor: Predictor, packaged: Path, threads: int) -> Runtime:
+    """The runtime that ``POLYMART_RUNTIME`` names; else the fastest that this machine and this release have.
+
+    The predictor's encoder moves to the GPU where there is one. bfloat16 is taken where the device computes in it; on a
+    processor only by OpenVINO, whose vector of a text does not depend on the texts beside it as torch's does.
+
+    Args:
+        predictor: of the release.
+        packaged: folder of the packaged trunk; need not exist.
+        threads: threads of one forward pass of OpenVINO.
+
+    Raises:
+        SettingError: the setting names no runtime, or one that this release lacks.
+    """
+    encoder, trunk = predictor.model.encoder, packaged / TRUNK
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    fast = autocast_dtype("auto", device) is torch.bfloat16 and (device.type == "cuda" or trunk.is_file())
+    library = "openvino" if trunk.is_file() and device.type == "cpu" else "torch"
+    name = os.environ.get(SETTING) or f"{library}-{'bfloat16' if fast else 'float32'}"
+    if name not in RUNTIMES:
+        raise SettingError(f"{SETTING} is {name!r}, which is no runtime", remedy=f"use one of: {', '.join(RUNTIMES)}")
+    library, _, precision = name.partition("-")
+    if library == "torch":
+        return TorchRuntime(encoder.to(device), getattr(torch, precision))
+    if not trunk.is_file():
+        raise SettingError(
+            f"{SETTING} is {name!r}, but the release has no {trunk}", remedy="package it again, or unset the variable"
+        )
+    return OpenVinoRuntime(trunk, threads, precision)

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-import pandas as pd
 import torch
 from cachetools import LRUCache
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from polymart.model.batch import Batch
-from polymart.model.texts import clean_texts, fit_tokenizer, longest_text, padding_id, token_ids
+from polymart.model.texts import clean_text, fit_tokenizer, longest_text, padding_id, token_ids
 from serving.encoding.batching import Batcher
 from serving.encoding.runtimes import Runtime
+from serving.refusals import OverloadedError
 
 CACHED = 50_000
 """Vectors kept, 1.5 kB each: about 75 MB."""
@@ -54,18 +54,23 @@ class Vectors:
         """Vectors of ``texts`` cut to ``max_tokens``, float32 of shape (U, D), in the order given.
 
         Raises:
-            OverloadedError: too many texts wait already.
+            OverloadedError: too many texts wait already, or the encoder takes too long.
         """
-        tokenizer = self.tokenizer_of(max_tokens)
-        return self.of_tokens(
-            token_ids(clean_texts(pd.Series(texts, dtype=object), longest_text(tokenizer)), tokenizer)
-        )
+        return self.of_tokens(self._tokenised(texts, max_tokens))
+
+    def of_lengths(self, text: str, max_tokens: Sequence[int]) -> Tensor:
+        """Vectors of one text cut to each of ``max_tokens``, together: what is the same text after all is encoded once.
+
+        Raises:
+            OverloadedError: too many texts wait already, or the encoder takes too long.
+        """
+        return self.of_tokens([self._tokenised([text], length)[0] for length in max_tokens])
 
     def of_batch(self, batch: Batch) -> Tensor | None:
         """Vectors of a batch's unique texts; None where its task reads no text.
 
         Raises:
-            OverloadedError: too many texts wait already.
+            OverloadedError: too many texts wait already, or the encoder takes too long.
         """
         if batch.tokens_UT is None or batch.mask_UT is None:
             return None
@@ -76,7 +81,7 @@ class Vectors:
         """Vectors of texts given by their token ids without padding, shape (U, D).
 
         Raises:
-            OverloadedError: too many texts wait already.
+            OverloadedError: too many texts wait already, or the encoder takes too long.
         """
         keys = [ids.tobytes() for ids in texts]
         with self._lock:
@@ -84,11 +89,20 @@ class Vectors:
         fresh = {key: ids for key, ids in zip(keys, texts, strict=True) if key not in found}
         if fresh:
             answers = self._batcher.submit(fresh)
-            new = {key: answer.result(TIMEOUT_S) for key, answer in answers.items()}
+            try:
+                new = {key: answer.result(TIMEOUT_S) for key, answer in answers.items()}
+            except TimeoutError as error:
+                raise OverloadedError(
+                    f"the encoder did not answer within {TIMEOUT_S:g} s", remedy="try again shortly"
+                ) from error
             with self._lock:
                 self._cache.update(new)
             found |= new
         return torch.from_numpy(np.stack([found[key] for key in keys]))
+
+    def _tokenised(self, texts: Sequence[str], max_tokens: int) -> list[np.ndarray]:
+        tokenizer = self.tokenizer_of(max_tokens)
+        return token_ids([clean_text(text, longest_text(tokenizer)) for text in texts], tokenizer)
 
     def close(self) -> None:
         """Encode what waits, then end the encoder's thread."""

@@ -11,16 +11,19 @@ import pandas as pd
 from serving.answers.picture import is_picture_only
 from serving.contract import MAX_PICTURE, MAX_TEXT, MAX_TOP
 from serving.golden.records import Golden, Reference, named_scores
-from serving.scoring import is_text_only
+from serving.scoring import is_understood
+
+EVERY = 10**6
+"""More than any label map or catalogue holds: the service may answer with any of it."""
 
 
 def understand(reference: Reference, task: str, frame: pd.DataFrame) -> Iterator[Golden]:
-    """Texts of the table, with the scores of every text-only task: none may spoil another's."""
-    predictor, names = reference.predictor, [other.name for other in reference.tasks if is_text_only(other)]
+    """Texts of the table, with the scores of every task that `/understand` serves: none may spoil another's."""
+    predictor, names = reference.predictor, [other.name for other in reference.tasks if is_understood(other)]
     for text in frame[predictor.columns(task)[0]].dropna().map(str.strip).unique():
         if 0 < len(text) <= MAX_TEXT:
             frames = {name: pd.DataFrame({predictor.columns(name)[0]: [text]}) for name in names}
-            expected = {name: named_scores(predictor.answer(name, one, MAX_TOP)[0]) for name, one in frames.items()}
+            expected = {name: named_scores(predictor.answer(name, one, EVERY)[0]) for name, one in frames.items()}
             yield Golden("understand", {"text": text, "top": MAX_TOP}, expected)
 
 

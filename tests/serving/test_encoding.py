@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 
 from polymart.model.predictor import Predictor
 from serving.encoding import Vectors
-from serving.encoding.batching import MAX_PADDING, buckets
-from serving.encoding.runtimes import TorchRuntime
+from serving.encoding.batching import PASS, buckets
+from serving.encoding.runtimes import TILE, TorchRuntime
 from serving.refusals import OverloadedError
 
 WORDS = ["milk", "refund", "card", "bread is good", "", "tea " * 60]
@@ -121,5 +122,6 @@ def test_buckets_hold_every_text_once_and_pad_little(lengths: list[int]) -> None
     found = list(buckets(texts))
     assert sorted(key for bucket in found for key in bucket) == sorted(texts)
     for bucket in found:
-        sizes = [len(ids) for ids in bucket.values()]
-        assert max(sizes) <= MAX_PADDING * min(sizes)
+        tiles = Counter(-(-len(ids) // TILE) for ids in bucket.values())
+        for size, count in tiles.items():
+            assert count * (max(tiles) - size) * TILE <= PASS, "these texts deserve a pass of their own"

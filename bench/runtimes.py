@@ -1,0 +1,151 @@
+"""Which runtime the encoder should run on: texts per second on this machine, and what its precision changes.
+
+Every runtime of the service, and others it could have had: torch.compile, and torch's dynamic int8. Left out, because
+their packages are no dependencies: ONNX Runtime, and OpenVINO's int8, which wants nncf. A runtime passes parity
+when it keeps 98 % of every text's ten nearest texts; the fastest that does should be the service's default.
+
+Texts of the shop's tasks, sorted by length as the service's buckets are. All runtimes take turns in every round, so
+that a busy moment of the machine meets them alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from bench import claim
+from bench._examples import examples_of
+from bench.training import mixture
+from polymart.data.examples import read_examples_index
+from polymart.model.encoder import TextEncoder
+from polymart.model.predictor import Predictor
+from polymart.model.texts import fit_tokenizer
+from serving.encoding.runtimes import OpenVinoRuntime, Runtime, TorchRuntime
+from serving.encoding.trunk import TRUNK, save_trunk
+from serving.precision import MIN_OVERLAP, Batches, batches_of, neighbour_overlap, sample_columns
+
+BATCH, MAX_TOKENS = 32, 64
+EAGER, DEFAULT = "torch-float32", "openvino-bfloat16"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One runtime."""
+
+    texts_per_s: float
+    """In batches of `BATCH`."""
+    single_ms: float
+    """Median of a text alone."""
+    overlap: float
+    cosine: float
+    """Of the worst vector with its float32 one."""
+
+
+def main() -> None:
+    """Measure all runtimes and print the claims."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--checkpoint", type=Path, help="measure its encoder instead of the pretrained one")
+    arguments = parser.parse_args()
+    suite = mixture(steps=1, limit=400)
+    examples, pretrained = examples_of(suite)
+    if arguments.checkpoint:
+        checkpoint = Predictor.load(arguments.checkpoint).checkpoint
+        encoder, tokenizer = checkpoint.model.encoder, checkpoint.tokenizer
+    else:
+        encoder = TextEncoder.from_pretrained(pretrained, 0).eval()
+        tokenizer = Tokenizer.from_file(str(pretrained / "tokenizer.json"))
+    present = [task for task in suite.tasks if task.name in read_examples_index(examples).tasks]
+    texts = sample_columns(examples, present, 64 if arguments.small else 512)
+    batches = batches_of(texts, fit_tokenizer(tokenizer, MAX_TOKENS), BATCH)
+    with tempfile.TemporaryDirectory() as folder:
+        made = runtimes(encoder, Path(folder), compiled=not arguments.small)
+        found = measure(made, batches, rounds=2 if arguments.small else 9)
+    for name, one in found.items():
+        print(f"{name:18} {one}", flush=True)
+    print_claims(found, len(texts))
+
+
+def runtimes(encoder: TextEncoder, folder: Path, compiled: bool) -> dict[str, Runtime]:
+    """Every contender by name."""
+    threads = torch.get_num_threads()
+    found: dict[str, Runtime] = {
+        EAGER: TorchRuntime(encoder), "torch-bfloat16": TorchRuntime(encoder, torch.bfloat16)
+    }  # fmt: skip
+    if save_trunk(encoder, folder):
+        found |= {f"openvino-{p}": OpenVinoRuntime(folder / TRUNK, threads, p) for p in ("float32", "bfloat16")}
+    int8 = torch.ao.quantization.quantize_dynamic(copy.deepcopy(encoder), {nn.Linear}, dtype=torch.qint8)
+    found["torch-int8"] = TorchRuntime(int8)
+    if compiled:
+        for name, dtype in (("compile-float32", torch.float32), ("compile-bfloat16", torch.bfloat16)):
+            own = copy.deepcopy(encoder)
+            own.compile_transformer()
+            found[name] = TorchRuntime(own, dtype)
+    return found
+
+
+def measure(made: Mapping[str, Runtime], batches: Batches, rounds: int) -> dict[str, Measured]:
+    """Every runtime on the same batches, by turns; medians over the rounds."""
+    vectors = {name: np.concatenate([runtime.encode(*one) for one in batches]) for name, runtime in made.items()}
+    alone = [(tokens[:1], mask[:1]) for tokens, mask in batches]
+    together_s: dict[str, list[float]] = {name: [] for name in made}
+    single_s: dict[str, list[float]] = {name: [] for name in made}
+    for runtime in made.values():
+        for one in alone:
+            runtime.encode(*one)  # every shape was seen once before it is timed
+    for _ in range(rounds):
+        for name, runtime in made.items():
+            together_s[name].append(timed(runtime.encode, batches))
+            single_s[name].append(timed(runtime.encode, alone) / len(alone))
+    num_texts = sum(len(tokens) for tokens, _ in batches)
+    return {
+        name: Measured(
+            num_texts / float(np.median(together_s[name])),
+            1000 * float(np.median(single_s[name])),
+            neighbour_overlap(vectors[name], vectors[EAGER]),
+            cosine(vectors[name], vectors[EAGER]),
+        )
+        for name in made
+    }
+
+
+def timed(encode: Callable[[np.ndarray, np.ndarray], np.ndarray], batches: Batches) -> float:
+    """Seconds of all batches."""
+    started = time.perf_counter()
+    for one in batches:
+        encode(*one)
+    return time.perf_counter() - started
+
+
+def cosine(found_UD: np.ndarray, expected_UD: np.ndarray) -> float:
+    """Of the worst pair."""
+    norms = np.linalg.norm(found_UD, axis=1) * np.linalg.norm(expected_UD, axis=1)
+    return float(((found_UD * expected_UD).sum(1) / norms).min())
+
+
+def print_claims(found: Mapping[str, Measured], num_texts: int) -> None:
+    """The default is much faster than eager float32, true to it, and no other such runtime is faster."""
+    eager, default = found[EAGER], found[DEFAULT]
+    gain = default.texts_per_s / eager.texts_per_s
+    claim(f"texts/s of {DEFAULT} over {EAGER}, batches of {BATCH}", gain, ">= 2.0", gain >= 2.0, num_texts)
+    single = eager.single_ms / default.single_ms
+    claim("the same, one text", single, ">= 1.5", single >= 1.5, num_texts)
+    true = default.overlap >= MIN_OVERLAP
+    claim(f"neighbour overlap of {DEFAULT}", default.overlap, f">= {MIN_OVERLAP}", true, num_texts)
+    fastest = max(one.texts_per_s for one in found.values() if one.overlap >= MIN_OVERLAP)
+    share = default.texts_per_s / fastest
+    claim("its speed over the fastest that passes parity", share, ">= 0.95", share >= 0.95, num_texts)
+
+
+if __name__ == "__main__":
+    main()
