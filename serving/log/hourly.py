@@ -98,6 +98,8 @@ class HourlyLog:
         self._closing.set()
         self._wake.set()
         self._thread.join(timeout=CLOSE_S)
+        if self._thread.is_alive():
+            _log.error("%s log: the disk took more than %g s over the last rows; they may be lost", self.name, CLOSE_S)
         self._drop(len(self._refused))
         self._refused = []
 
