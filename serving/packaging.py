@@ -1,7 +1,8 @@
 """Package the service with a checkpoint as a bento.
 
 The bento's source folder holds the packages ``serving``, ``feature_repo`` and ``polymart`` and, beside them, the
-checkpoint: it needs nothing of this repository and no model store. BentoML runs in a process of its own with a
+checkpoint and what is made from it (`serving.encoding.packaged`, `serving.catalogue`), so that a server starts in
+seconds: it needs nothing of this repository and no model store. BentoML runs in a process of its own with a
 home of its own, so that neither its global state nor ``~/bentoml`` is touched.
 """
 
@@ -20,7 +21,10 @@ import yaml
 
 from polymart.errors import ReleaseError
 from polymart.files import atomic_folder, digest_file, digest_text, digest_tree
+from polymart.model.predictor import Predictor
 from polymart.training.checkpoint import verify_checkpoint
+from serving.catalogue import build_catalogue, catalogue_folder, recommends_products
+from serving.encoding.packaged import encoder_folder, package_encoder
 from serving.requirements import pinned_requirements
 
 NAME = "polymart"
@@ -88,14 +92,18 @@ def _timeless(bento_yaml: Path) -> str:
 
 
 def _stage(checkpoint: Path, context: Path) -> None:
-    """Lay out the build context: source only, the checkpoint and the build file."""
+    """Lay out the build context: source only, the checkpoint, what is made from it, and the build file."""
     for package in PACKAGES:
         source = Path(str(files(package)))  # wherever it is imported from, also from another bento
         for path in sorted(p for p in source.rglob("*") if p.suffix in SOURCE_SUFFIXES):
             target = context / package / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-    shutil.copytree(checkpoint, context / "checkpoint")
+    staged = Path(shutil.copytree(checkpoint, context / "checkpoint"))
+    predictor = Predictor.load(staged)
+    package_encoder(predictor, encoder_folder(staged))
+    if recommends_products(predictor.checkpoint.suite):
+        build_catalogue(predictor, catalogue_folder(staged))
     (context / "bentofile.yaml").write_text(yaml.safe_dump({
         "service": "serving.service:PolymartService",
         "name": NAME,

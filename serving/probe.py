@@ -16,13 +16,15 @@ from polymart.errors import CheckpointError, ReleaseError
 from polymart.model.predictor import Predictor
 from polymart.training.checkpoint import verify_checkpoint
 from serving.contract import MAX_ID
-from serving.golden import Golden, answered_scores, difference, golden_requests, unserved_tasks
+from serving.golden import Golden, answered_scores, difference, unserved_tasks
 from serving.packaging import packaged_checkpoint
+from serving.precision import MAX_DIFFERENCE, golden_of_runtime
 from serving.server import Server, running
 from serving.startup import open_features
 
 TOLERANCE = 1e-4
-"""Largest accepted difference of a score, relative where the score is above 1 (units)."""
+"""Largest accepted difference of a score, relative where the score is above 1 (units), from the trainer's code on the
+vectors of the same runtime; what the runtime's precision changes is judged by `serving.precision`."""
 REQUEST_TIMEOUT_S = 30.0
 REQUESTS, DISTINCT = 500, 60
 """Requests in all, enough that the second slowest bounds the 99th percentile at 95 % (one hiccup of the machine decides
@@ -64,23 +66,28 @@ def probe_bento(
 
     Returns:
         ``ready_s`` (seconds), ``p50_ms`` and ``p99_ms`` of a request and ``durations_ms`` of each (milliseconds),
-        ``max_difference``, ``differences`` per task, ``tolerance``, ``unserved`` (tasks without an endpoint, which
-        nothing was asked about), ``status``, which is ``"pass"``, and ``cause`` and ``log``, which are empty.
+        ``max_difference``, ``differences`` per task, ``tolerance``, ``precision`` (see `golden_of_runtime`),
+        ``unserved`` (tasks without an endpoint, which nothing was asked about), ``status``, which is ``"pass"``, and
+        ``cause`` and ``log``, which are empty.
 
     Raises:
-        ReleaseError: the bento holds another checkpoint, was not ready in time, a request failed, a head differs by
-            more than `TOLERANCE`, or a broken request is not answered with its 4xx; holds the tail of the server's log.
+        ReleaseError: the bento holds another checkpoint, its runtime's precision changes too much, it was not ready in
+            time, a request failed, a head differs by more than `TOLERANCE`, or a broken request is not answered with
+            its 4xx; holds the tail of the server's log.
     """
     _same_checkpoint(bento, checkpoint)
     predictor = Predictor.load(checkpoint)
-    golden = golden_requests(predictor, open_features(str(feature_store)), examples, min(requests, DISTINCT))
+    golden, precision = golden_of_runtime(
+        predictor, packaged_checkpoint(bento), open_features(str(feature_store)), examples, min(requests, DISTINCT)
+    )
+    tolerance = TOLERANCE if precision["invariant"] else MAX_DIFFERENCE
     with running(bento, feature_store, timeout_s=timeout_s) as server:
         try:
             with httpx.Client(base_url=server.url, timeout=REQUEST_TIMEOUT_S) as client:
                 asked = islice(cycle(golden), max(requests, len(golden)))
                 differences, durations_ms = _ask(client, asked, predictor.checkpoint.digest)
                 _check_refusals(client, {one.endpoint for one in golden})
-            _check_parity(differences)
+            _check_parity(differences, tolerance)
         except (ReleaseError, httpx.HTTPError) as error:
             raise _with_log(error, server) from error
     return _result(
@@ -91,6 +98,8 @@ def probe_bento(
         durations_ms=durations_ms,
         max_difference=max(differences.values()),
         differences=differences,
+        tolerance=tolerance,
+        precision=precision,
         unserved=unserved_tasks(predictor),
     )
 
@@ -98,7 +107,7 @@ def probe_bento(
 def _result(status: Literal["pass", "fail"], **measured: Any) -> dict[str, Any]:
     """``probe.json``; what was not measured is None or empty."""
     nothing = dict.fromkeys(("ready_s", "p50_ms", "p99_ms", "max_difference"))
-    empty = {"durations_ms": [], "differences": {}, "unserved": [], "cause": "", "log": ""}
+    empty = {"durations_ms": [], "differences": {}, "precision": {}, "unserved": [], "cause": "", "log": ""}
     return {"status": status, "tolerance": TOLERANCE, **nothing, **empty, **measured}
 
 
@@ -129,19 +138,19 @@ def _ask(client: httpx.Client, golden: Iterable[Golden], digest: str) -> tuple[d
             raise ReleaseError(f"/{one.endpoint} must answer from checkpoint {digest}, found {answer['checkpoint']}")
         found = answered_scores(one.endpoint, answer)
         for task, expected in one.expected.items():
-            gap = difference(found.get(task, {}), expected)
+            gap = difference(found.get(task, {}), expected, exhaustive=one.exhaustive)
             differences[task] = max(differences.get(task, 0.0), gap)
     return differences, durations_ms
 
 
-def _check_parity(differences: dict[str, float]) -> None:
-    wrong = {task: gap for task, gap in differences.items() if not gap <= TOLERANCE}
+def _check_parity(differences: dict[str, float], tolerance: float) -> None:
+    wrong = {task: gap for task, gap in differences.items() if not gap <= tolerance}
     if wrong:
         named = ", ".join(
             f"{task} by {gap:.3g}" if math.isfinite(gap) else f"{task} in its labels" for task, gap in wrong.items()
         )
         raise ReleaseError(
-            f"the server's answers may differ from the trainer's by {TOLERANCE}, found {named}",
+            f"the server's answers may differ from the trainer's by {tolerance}, found {named}",
             remedy="do not release; compare the bento's code and the checkpoint with the trainer's",
         )
 

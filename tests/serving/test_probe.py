@@ -19,8 +19,8 @@ from serving.golden import difference, unserved_tasks
 from serving.packaging import BuiltBento, bento_digest, build_bento
 from serving.probe import probe_bento, probe_outcome
 
-REQUIRED = {"status", "tolerance", "ready_s", "p50_ms", "p99_ms", "durations_ms", "max_difference", "differences",
-            "unserved", "cause", "log"}  # fmt: skip
+REQUIRED = {"status", "tolerance", "precision", "ready_s", "p50_ms", "p99_ms", "durations_ms", "max_difference",
+            "differences", "unserved", "cause", "log"}  # fmt: skip
 
 
 @pytest.fixture
@@ -36,7 +36,8 @@ def test_a_bento_answers_as_the_trainer_does_and_leaves_no_process(
     assert result.keys() == REQUIRED
     assert (result["status"], result["cause"]) == ("pass", "")
     assert set(result["differences"]) == {task.name for task in SUITE.tasks}
-    assert result["max_difference"] <= 1e-4
+    assert result["max_difference"] <= result["tolerance"] == 1e-4
+    assert result["precision"]["runtime"].startswith(("openvino", "torch-bfloat16"))
     assert len(result["durations_ms"]) == 40
     assert 0 < result["p50_ms"] <= result["p99_ms"]
     assert not processes_of(bento)
@@ -67,6 +68,7 @@ def test_the_bento_needs_nothing_from_outside(built: tuple[Path, BuiltBento]) ->
     assert {path.name for path in (built[0] / "src").iterdir()} == {
         "bentofile.yaml",
         "checkpoint",
+        "encoder",
         "feature_repo",
         "polymart",
         "serving",
