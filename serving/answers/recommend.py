@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
+
 from serving.answers.degrading import rows_or_defaults
-from serving.catalogue import NEXT_PRODUCT, Catalogue, Rules
+from serving.catalogue import NEXT_PRODUCT, Catalogue, ProductRanking, Rules
 from serving.contract import RecommendRequest
 from serving.scoring import RECOMMEND, Scorer
 
@@ -20,13 +22,25 @@ def recommend(scorer: Scorer, catalogue: Catalogue, request: RecommendRequest) -
         OverloadedError: too many texts wait for the encoder.
     """
     household = [{"household_id": request.household_id}]
-    answer: dict[str, Any] = {"items": [], "products": [], "degraded": False}
-    if RECOMMEND in scorer.tasks or catalogue.ranking is None:
-        rows, answer["degraded"] = rows_or_defaults(scorer, RECOMMEND, household)
-        answer["items"] = scorer.answer(RECOMMEND, rows, request.top)[0]["items"]
+    items: list[dict[str, Any]] = []
+    products: list[dict[str, Any]] = []
+    rows, degraded = pd.DataFrame(), False
     if catalogue.ranking is not None:
-        rows, answer["degraded"] = rows_or_defaults(scorer, NEXT_PRODUCT, household)
-        rules = Rules(**request.model_dump(exclude={"household_id"}))
-        batch = scorer.predictor.collators[NEXT_PRODUCT](rows).to(scorer.predictor.device)
-        answer["products"] = catalogue.ranking.top(batch, scorer.vectors.of_batch(batch), rules)
-    return answer
+        rows, degraded = rows_or_defaults(scorer, NEXT_PRODUCT, household)
+        products = _products(scorer, catalogue.ranking, rows, request)
+    if RECOMMEND in scorer.tasks or catalogue.ranking is None:
+        # As a rule next_product reads all that next_category does: then one read of the store serves both.
+        if rows.empty or not set(scorer.predictor.columns(RECOMMEND)) <= set(rows):
+            rows, degraded = rows_or_defaults(scorer, RECOMMEND, household)
+        items = scorer.answer(RECOMMEND, rows, request.top)[0]["items"]
+    return {"items": items, "products": products, "degraded": degraded}
+
+
+def _products(
+    scorer: Scorer, ranking: ProductRanking, rows: pd.DataFrame, request: RecommendRequest
+) -> list[dict[str, Any]]:
+    rules = Rules(**request.model_dump(exclude={"household_id"}))
+    batch, device = scorer.predictor.collators[NEXT_PRODUCT](rows), scorer.predictor.device
+    text_BD = scorer.vectors.of_batch(batch)
+    assert text_BD is not None, "next_product reads a text"
+    return ranking.top(batch.to(device), text_BD.to(device), rules)

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from serving.catalogue.build import NEXT_PRODUCT, SEARCH, build_catalogue, recommends_products, searches_products
 from serving.catalogue.opening import Catalogue, catalogue_folder, open_catalogue
-from serving.catalogue.ranking import Rules
+from serving.catalogue.ranking import ProductRanking, Rules
 
 __all__ = [
     "NEXT_PRODUCT",
     "SEARCH",
     "Catalogue",
+    "ProductRanking",
     "Rules",
     "build_catalogue",
     "catalogue_folder",

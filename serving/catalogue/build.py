@@ -1,8 +1,7 @@
-"""At packaging: the vectors of all products, an index of their neighbours, and a manifest that names the checkpoint.
+"""At packaging: the vectors of all products and an index of their neighbours, bound to the checkpoint.
 
 ``<task>/vectors.npy`` and ``<task>/index.usearch`` (see `mapped`) for `next_product` (the head's item vectors) and
-for `search_relevance` (vectors of product texts as the encoder makes them), and ``manifest.json``: version, digest
-of the checkpoint, digest of every file.
+for `search_relevance` (vectors of product texts as the encoder makes them), and a manifest (see `serving.sealed`).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 
 from polymart.config import Suite, Task
-from polymart.files import atomic_folder, digest_file, write_json
+from polymart.files import atomic_folder
 from polymart.model.item_index import encode_items
 from polymart.model.items import Items
 from polymart.model.predictor import Predictor
@@ -22,11 +21,10 @@ from serving.catalogue.mapped import write_vectors
 from serving.catalogue.products import Products
 from serving.catalogue.ranking import indexed
 from serving.catalogue.searching import unit
+from serving.sealed import seal
 
 NEXT_PRODUCT, SEARCH = "next_product", "search_relevance"
 """The tasks that need a catalogue; the products of both are the item table of the first."""
-MANIFEST = "manifest.json"
-VERSION = 1
 
 
 def recommends_products(suite: Suite) -> bool:
@@ -36,7 +34,13 @@ def recommends_products(suite: Suite) -> bool:
 
 def searches_products(suite: Suite) -> bool:
     """Whether a release of ``suite`` can rank its products for a query."""
-    return recommends_products(suite) and any(task.name == SEARCH and _reads_two_texts(task) for task in suite.tasks)
+    return recommends_products(suite) and any(task.name == SEARCH and reads_two_texts(task) for task in suite.tasks)
+
+
+def reads_two_texts(task: Task) -> bool:
+    """Whether ``task`` ranks a second text for a first one and reads nothing else."""
+    others = task.inputs.model_dump(exclude={"text", "text_pair"}, exclude_defaults=True)
+    return task.kind == "ranking" and bool(task.inputs.text_pair) and not others
 
 
 def build_catalogue(predictor: Predictor, out: Path) -> None:
@@ -60,8 +64,7 @@ def build_catalogue(predictor: Predictor, out: Path) -> None:
             searched = items_of(predictor, SEARCH)
             plain_VD = (texts_VD if searched is items else encode_items(predictor.model, searched)).cpu().numpy()
             write_vectors(folder / SEARCH, plain_VD, unit(plain_VD))
-        files = {path.relative_to(folder).as_posix(): digest_file(path) for path in sorted(folder.rglob("*.*"))}
-        write_json(folder / MANIFEST, {"version": VERSION, "checkpoint": predictor.checkpoint.digest, "files": files})
+        seal(folder, predictor.checkpoint.digest)
 
 
 def items_of(predictor: Predictor, task: str) -> Items:
@@ -80,8 +83,3 @@ def products_of(predictor: Predictor, items: Items) -> Products:
     assert isinstance(head, RetrievalHead) and name  # noqa: PT018 - what next_product is
     bias_I: np.ndarray = head.bias_I.detach().cpu().numpy()
     return Products(predictor.checkpoint.items[name], items.text_index_I, bias_I)
-
-
-def _reads_two_texts(task: Task) -> bool:
-    others = task.inputs.model_dump(exclude={"text", "text_pair"}, exclude_defaults=True)
-    return task.kind == "ranking" and bool(task.inputs.text_pair) and not others

@@ -41,7 +41,7 @@ class MappedVectors:
         self.vectors_VD: np.ndarray = np.load(folder / VECTORS, mmap_mode="r")
         index = Index.restore(str(folder / INDEX), view=True)
         assert index is not None, "its digest was verified"
-        index.expansion_search = EXPANSION_SEARCH
+        index.expansion_search = EXPANSION_SEARCH  # type: ignore[misc]  # its setter is not annotated as one
         self._index = index
         # usearch keeps the state of a search per thread of its own pool, not per caller.
         self._lock = threading.Lock()

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from polymart.errors import ReleaseError
-from polymart.files import digest_file, read_json
 from polymart.model.heads import TaskHead
 from polymart.model.predictor import Predictor
 from polymart.model.retrieval import RetrievalHead
 from serving.catalogue.build import (
-    MANIFEST,
     NEXT_PRODUCT,
     SEARCH,
     items_of,
@@ -22,8 +19,7 @@ from serving.catalogue.build import (
 from serving.catalogue.mapped import MappedVectors
 from serving.catalogue.ranking import ProductRanking
 from serving.catalogue.searching import ProductSearch
-
-REMEDY = "build the bento again, or the catalogue alone: python -m serving.catalogue CHECKPOINT"
+from serving.sealed import verify_seal
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ def open_catalogue(folder: Path, predictor: Predictor) -> Catalogue:
     suite = predictor.checkpoint.suite
     if not recommends_products(suite):
         return Catalogue()
-    _verify(folder, predictor.checkpoint.digest)
+    verify_seal(folder, predictor.checkpoint.digest)
     head, search = predictor.model.head(NEXT_PRODUCT), None
     assert isinstance(head, RetrievalHead)
     items = items_of(predictor, NEXT_PRODUCT)
@@ -62,18 +58,3 @@ def open_catalogue(folder: Path, predictor: Predictor) -> Catalogue:
         searched = products if cut is items else products_of(predictor, cut)
         search = ProductSearch(ranker, predictor.kinds[SEARCH].activate, searched, MappedVectors(folder / SEARCH))
     return Catalogue(ProductRanking(head, products, MappedVectors(folder / NEXT_PRODUCT)), search)
-
-
-def _verify(folder: Path, checkpoint: str) -> None:
-    if not (folder / MANIFEST).is_file():
-        raise ReleaseError(f"the release recommends products, but {folder} is no catalogue of them", remedy=REMEDY)
-    manifest = read_json(folder / MANIFEST)
-    if manifest["checkpoint"] != checkpoint:
-        raise ReleaseError(
-            f"the catalogue {folder} must belong to checkpoint {checkpoint}, found {manifest['checkpoint']}",
-            remedy=REMEDY,
-        )
-    for name, expected in manifest["files"].items():
-        found = digest_file(folder / name) if (folder / name).is_file() else "absent"
-        if found != expected:
-            raise ReleaseError(f"catalogue file {folder / name} must have {expected}, found {found}", remedy=REMEDY)

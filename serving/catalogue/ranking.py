@@ -97,6 +97,8 @@ class ProductRanking:
             found_K, cosine_K = self._allowed(query_D, allowed_V)
         bought = self._bought(batch)
         items_M = np.union1d(self._best(found_K, cosine_K), bought)
+        if not len(items_M):
+            return []
         logits_M, history_M = self._logits(batch, context_BW, query_D, items_M)
         total += float((np.exp(logits_M) - np.exp(logits_M - history_M)).sum())
         kept_M = np.ones(len(items_M), bool) if allowed_V is None else allowed_V[self.products.text_index_I[items_M]]

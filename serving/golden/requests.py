@@ -8,15 +8,17 @@ from typing import Any
 
 import pandas as pd
 
+from polymart.config import Task
 from polymart.errors import ReleaseError
 from polymart.model.predictor import Predictor
 from serving.answers.fraud import FRAUD, judges_payments
 from serving.answers.household import CHURN, HEADS, REPURCHASE, RETURN
 from serving.answers.picture import is_picture_only
+from serving.catalogue import NEXT_PRODUCT, SEARCH
 from serving.features import Features
-from serving.golden import entities, inputs
+from serving.golden import catalogue, entities, inputs
 from serving.golden.records import Endpoint, Golden, Reference, Scores, named_scores
-from serving.scoring import ADS, DEMAND, RECOMMEND, is_text_only
+from serving.scoring import ADS, DEMAND, RECOMMEND, is_understood
 
 
 def _of_tasks(answer: dict[str, Any]) -> Scores:
@@ -25,9 +27,18 @@ def _of_tasks(answer: dict[str, Any]) -> Scores:
 
 ENDPOINTS = {
     "recommend": Endpoint(
-        serves=lambda task: task.name == RECOMMEND,
-        requests=entities.recommend,
-        scores=lambda answer: {RECOMMEND: {item["label"]: item["score"] for item in answer["items"]}},
+        serves=catalogue.is_recommended,
+        requests=catalogue.recommend,
+        scores=lambda answer: {
+            RECOMMEND: {item["label"]: item["score"] for item in answer["items"]},
+            NEXT_PRODUCT: catalogue.beside_the_best(answer["products"]),
+        },
+    ),
+    "search": Endpoint(
+        serves=catalogue.is_searched,
+        requests=catalogue.search,
+        scores=lambda answer: {SEARCH: {product["text"]: product["score"] for product in answer["products"]}},
+        needs=NEXT_PRODUCT,
     ),
     "ads": Endpoint(
         serves=lambda task: task.name == ADS,
@@ -40,7 +51,7 @@ ENDPOINTS = {
         scores=lambda answer: {DEMAND: answer["quantiles"]},
     ),
     "understand": Endpoint(
-        serves=is_text_only,
+        serves=is_understood,
         requests=inputs.understand,
         scores=_of_tasks,
     ),
@@ -72,7 +83,7 @@ def golden_requests(predictor: Predictor, features: Features, examples: Path, co
         task.name: endpoint.requests(reference, task.name, _examples(examples, task.name))
         for task in reference.tasks
         for endpoint in ENDPOINTS.values()
-        if endpoint.serves(task)
+        if _serves(endpoint, task, reference.tasks)
     }
     if not streams:
         raise ReleaseError(
@@ -94,12 +105,16 @@ def golden_requests(predictor: Predictor, features: Features, examples: Path, co
 def unserved_tasks(predictor: Predictor) -> list[str]:
     """Tasks of the release that no endpoint answers: trained, gated and packaged, but not probed."""
     tasks = predictor.checkpoint.suite.tasks
-    return [task.name for task in tasks if not any(endpoint.serves(task) for endpoint in ENDPOINTS.values())]
+    return [task.name for task in tasks if not any(_serves(endpoint, task, tasks) for endpoint in ENDPOINTS.values())]
 
 
 def answered_scores(endpoint: str, answer: dict[str, Any]) -> Scores:
     """The scores in a response, named as in `Golden.expected`."""
     return ENDPOINTS[endpoint].scores(answer)
+
+
+def _serves(endpoint: Endpoint, task: Task, tasks: list[Task]) -> bool:
+    return endpoint.serves(task) and endpoint.needs in ("", *(other.name for other in tasks))
 
 
 def _examples(folder: Path, task: str) -> pd.DataFrame:

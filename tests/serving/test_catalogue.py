@@ -129,7 +129,7 @@ def test_equal_checkpoints_give_equal_files_and_another_one_is_refused(
     vectors.unlink()
     with pytest.raises(ReleaseError, match=r"vectors\.npy must have sha256:.*found absent"):
         open_catalogue(tmp_path / "again", release[1])
-    with pytest.raises(ReleaseError, match="is no catalogue"):
+    with pytest.raises(ReleaseError, match="was not packaged"):
         open_catalogue(tmp_path / "nowhere", release[1])
 
 

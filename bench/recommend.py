@@ -1,0 +1,133 @@
+"""`/recommend` over the whole catalogue: latency at 20 requests a second, and how near the index comes to exact search.
+
+The bento of a checkpoint of suites/shop.yaml is built, started with an online store of the shop's tables and
+asked over HTTP, open loop: a request is sent at its time whether or not the one before has been answered, and its
+latency counts from that time. Recall compares with scoring every product exactly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import torch
+
+from bench import claim
+from bench._examples import examples_of
+from bench.quality import SHOP
+from feature_repo.retrieval import apply, materialize
+from polymart.config import Suite, load_suite
+from polymart.model.predictor import Predictor
+from polymart.training.loop import train_suite
+from serving.catalogue import NEXT_PRODUCT, SEARCH, ProductRanking, Rules, catalogue_folder, open_catalogue
+from serving.packaging import build_bento, packaged_checkpoint
+from serving.server import running
+
+TASKS = ("next_category", NEXT_PRODUCT, SEARCH)
+RATE, TOP = 20, 10
+"""Requests a second, and products asked for."""
+P50_MS, P99_MS, RECALL = 15, 50, 0.98
+"""Goals: latencies on two idle cores, and recall@10."""
+WARM_UP = 40
+
+
+def main() -> None:
+    """Measure one checkpoint and print the claims."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, help="of suites/shop.yaml; none trains a single step")
+    parser.add_argument("--small", action="store_true", help="fewer requests, fewer households")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bento, store = Path(folder) / "bento", Path(folder) / "store"
+        checkpoint = arguments.checkpoint or one_step(Path(folder) / "checkpoint")
+        examples, _ = examples_of(Suite.from_json((checkpoint / "suite.json").read_text()))
+        build_bento(checkpoint, bento)
+        apply(examples.parent / "tables", store)
+        materialize(store)
+        households = test_rows(examples, NEXT_PRODUCT)
+        measure_recall(packaged_checkpoint(bento), households.sample(50 if arguments.small else 500, random_state=17))
+        ids = households["household_id"].drop_duplicates().sample(frac=1, random_state=17).tolist()
+        queries = test_rows(examples, SEARCH)["query"].drop_duplicates().tolist()
+        with running(bento, store, timeout_s=120) as server:
+            seconds = 5 if arguments.small else 60
+            for endpoint, body_of in (
+                ("recommend", lambda i: {"household_id": ids[i % len(ids)], "top": TOP}),
+                ("search", lambda i: {"query": queries[i % len(queries)], "top": TOP}),
+            ):
+                measure_latency(server.url, endpoint, body_of, seconds)
+
+
+def one_step(out: Path) -> Path:
+    """A checkpoint that knows how popular products are and little else, which costs the service the same."""
+    shop = load_suite(SHOP)
+    training = shop.training.model_copy(update={"max_steps": 1, "evaluate_every": 1})
+    tasks = [task for task in shop.tasks if task.name in TASKS]
+    suite = shop.model_copy(update={"tasks": tasks, "training": training})
+    examples, encoder = examples_of(suite)
+    train_suite(examples, encoder, suite, out)
+    return out
+
+
+def test_rows(examples: Path, task: str) -> pd.DataFrame:
+    """The test split of a task's example table."""
+    frame = pd.read_parquet(examples / f"{task}.parquet")
+    return frame[frame["split"] == "test"]
+
+
+def measure_recall(checkpoint: Path, rows: pd.DataFrame) -> None:
+    """Share of the ten best products, by scoring all of them exactly, that the service's ranking holds."""
+    predictor = Predictor.load(checkpoint)
+    ranking = open_catalogue(catalogue_folder(checkpoint), predictor).ranking
+    assert ranking is not None, "the shop recommends products"
+    predictor.use_item_vectors(NEXT_PRODUCT, torch.from_numpy(np.array(ranking.mapped.vectors_VD)))
+    exact_BK, _ = predictor.top_items(NEXT_PRODUCT, rows, TOP)
+    ids_I = predictor.catalogues[NEXT_PRODUCT].ids_I
+    shares = [
+        len(set(ids_I[best_K]) & found(predictor, ranking, rows.iloc[[row]])) / TOP
+        for row, best_K in enumerate(exact_BK)
+    ]
+    value = float(np.mean(shares))
+    text = f"recall@{TOP} of /recommend among {len(ids_I):,} products"
+    claim(text, value, f">= {RECALL}", value >= RECALL, len(shares))
+
+
+def found(predictor: Predictor, ranking: ProductRanking, row: pd.DataFrame) -> set[Any]:
+    """Ids of the products that the service would recommend."""
+    batch = predictor.collators[NEXT_PRODUCT](row)
+    with torch.inference_mode():
+        text_BD = predictor.model.encode(batch)
+    return {product["item_id"] for product in ranking.top(batch, text_BD, Rules(top=TOP))}
+
+
+def measure_latency(url: str, endpoint: str, body_of: Callable[[int], dict[str, Any]], seconds: int) -> None:
+    """Latency percentiles at `RATE` requests a second."""
+    num = RATE * seconds
+    with httpx.Client(base_url=url, timeout=30) as client, ThreadPoolExecutor(64) as pool:
+        for i in range(WARM_UP):
+            client.post(f"/{endpoint}", json=body_of(num + i)).raise_for_status()
+        started = time.perf_counter()
+
+        def latency_ms(i: int) -> float:
+            client.post(f"/{endpoint}", json=body_of(i)).raise_for_status()
+            return 1000 * (time.perf_counter() - started - i / RATE)
+
+        waiting = []
+        for i in range(num):
+            time.sleep(max(0.0, started + i / RATE - time.perf_counter()))
+            waiting.append(pool.submit(latency_ms, i))
+        found_ms = [one.result() for one in waiting]
+    for percent, goal in ((50, P50_MS), (99, P99_MS)):
+        value = float(np.percentile(found_ms, percent))
+        claim(f"p{percent} of /{endpoint} at {RATE} requests/s, ms", value, f"< {goal}", value < goal, num)
+
+
+if __name__ == "__main__":
+    main()
