@@ -82,7 +82,7 @@ def _shop(folder: Path, weights: dict[str, float], *releases: Release, urls: dic
         def write(weights: dict[str, float], **more: Any) -> None:
             variants = [{"name": n, "weight": w, "url": reached.get(n, "")} for n, w in weights.items()]
             temporary = folder / "experiment.new"
-            temporary.write_text(yaml.safe_dump({"name": "autumn", "variants": variants, **more}))
+            temporary.write_text(yaml.safe_dump({"name": "autumn", "variants": variants, "timeout_s": 20} | more))
             os.replace(temporary, folder / "experiment.yaml")
 
         write(weights, **more)
@@ -91,7 +91,7 @@ def _shop(folder: Path, weights: dict[str, float], *releases: Release, urls: dic
         monkeypatch.setenv(VARIANT, releases[0].name)
         monkeypatch.setenv(DIRECTORY, str(folder / "log"))
         url = stack.enter_context(listening(releases[0].app()))
-        yield Shop(stack.enter_context(httpx.Client(base_url=url, timeout=20)), write, folder / "log")
+        yield Shop(stack.enter_context(httpx.Client(base_url=url, timeout=60)), write, folder / "log")
 
 
 def _metric(name: str, **labels: str) -> float:
@@ -149,7 +149,8 @@ def test_events_stay_and_a_request_goes_on_once(tmp_path: Path) -> None:
 )
 def test_where_a_variant_fails_this_server_answers(tmp_path: Path, broken: Release, status: str) -> None:
     before = _metric("polymart_variant_requests_total", variant="next", endpoint="recommend", status=status)
-    with _shop(tmp_path, {"main": 0.0, "next": 1.0}, Release("main"), broken, timeout_s=0.3) as shop:
+    timeout_s = 0.3 if broken.pause_s else 20
+    with _shop(tmp_path, {"main": 0.0, "next": 1.0}, Release("main"), broken, timeout_s=timeout_s) as shop:
         answers = [shop.recommend(household) for household in range(2)]
     assert [(answer.status_code, answer.json()["variant"]) for answer in answers] == [(200, "main")] * 2
     after = _metric("polymart_variant_requests_total", variant="next", endpoint="recommend", status=status)
@@ -166,6 +167,13 @@ def test_a_bad_request_is_refused_as_without_experiment(tmp_path: Path) -> None:
     with _shop(tmp_path, {"main": 0.0, "next": 1.0}, main, new) as shop:
         answer = shop.client.post("/recommend", content=ODD, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["error"]) == (400, "household_id must be an integer")
+
+
+def test_a_wrong_experiment_keeps_the_server_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "experiment.yaml").write_text("name: autumn\nvariants: [{name: other, weight: 1}]\n")
+    monkeypatch.setenv(FILE, str(tmp_path / "experiment.yaml"))
+    with pytest.raises(AssertionError, match="did not start"), listening(Release("main").app()):
+        pass
 
 
 def test_a_shadow_is_compared_and_never_returned(tmp_path: Path) -> None:
@@ -244,7 +252,7 @@ def test_answers_are_compared_ranking_by_ranking() -> None:
 
 
 def _until(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not done() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert done()
