@@ -14,6 +14,7 @@ import argparse
 import copy
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,9 @@ def runtimes(encoder: TextEncoder, folder: Path, compiled: bool) -> dict[str, Ru
     }  # fmt: skip
     if save_trunk(encoder, folder):
         found |= {f"openvino-{p}": OpenVinoRuntime(folder / TRUNK, threads, p) for p in ("float32", "bfloat16")}
-    int8 = torch.ao.quantization.quantize_dynamic(copy.deepcopy(encoder), {nn.Linear}, dtype=torch.qint8)
+    with warnings.catch_warnings():  # it moved into a package of its own, which is no dependency
+        warnings.simplefilter("ignore")
+        int8 = torch.ao.quantization.quantize_dynamic(copy.deepcopy(encoder), {nn.Linear}, dtype=torch.qint8)
     found["torch-int8"] = TorchRuntime(int8)
     if compiled:
         for name, dtype in (("compile-float32", torch.float32), ("compile-bfloat16", torch.bfloat16)):
