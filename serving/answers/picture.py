@@ -80,6 +80,10 @@ def _pixels(content: bytes, size: int) -> torch.Tensor:
         with _unpacking:
             return torch.from_numpy(decode_images([content], size, MAX_PIXELS))
     except TableError as error:
+        # Of the reasons only our own: Pillow's tell of addresses in memory.
+        reason = f" with {error.__cause__}" if isinstance(error.__cause__, ValueError) else ""
         raise UnreadablePictureError(
-            error.message.removeprefix("row 0: "), remedy="send another file, or shrink it"
+            f"the picture must be a whole PNG or JPEG of at most {MAX_PICTURE:,} bytes and {MAX_PIXELS:,} pixels, "
+            f"found {len(content):,} bytes{reason}",
+            remedy="send another file, or shrink it",
         ) from error

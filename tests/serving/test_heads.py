@@ -213,7 +213,7 @@ def _gif() -> bytes:
     (b"no picture", "PNG or JPEG"),
     (png()[:60], "PNG or JPEG"),
     (_bomb(4_000), "4000 x 4000 pixels"),
-    (_bomb(30_000), "30000 x 30000 pixels"),
+    (_bomb(30_000), "PNG or JPEG"),
     (_bomb(2**31 - 1), "pixels"),
     (_many_scans(), "scans"),
     (_gif(), "PNG or JPEG"),
@@ -228,6 +228,7 @@ def test_what_is_no_picture_is_400_at_once(client: TestClient, content: bytes, n
         assert time.process_time() - started < 2
         assert response.status_code == 400
         assert named in response.text
+        assert "0x" not in response.text, "an address in memory"
 
 
 @pytest.mark.parametrize("image", ["%%%%", "aGVsbG8", "data:image/png;base64,iVBO", "iVBO\nRw0K", "ï"])
