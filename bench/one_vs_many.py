@@ -116,7 +116,10 @@ def report(suite: Suite, runs: Sequence[dict[str, Any]], examples: Path, small: 
         "suite": suite.digest,
         "compute_ratio": float(compute),
         "seeds": [{arm: {k: v for k, v in r.items() if k != "folder"} for arm, r in one.items()} for one in runs],
-        "tasks": {name: asdict(found) | {"outcome": found.outcome} for name, found in compared.items()},
+        "tasks": {
+            name: asdict(found) | {"difference": found.difference.model_dump(), "outcome": found.outcome}
+            for name, found in compared.items()
+        },
     }
     write_json(RESULTS, content)
 
