@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,9 @@ def test_check_writes_nothing_and_says_what_is_stale(component, capsys):
     assert (component / "README.md").read_text() == "old"
     assert readme.main([], component.parent) == 0
     assert readme.main(["--check"], component.parent) == 0
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """The test folders are no packages, so pytest imports files of one name as one module."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
