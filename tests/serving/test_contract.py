@@ -6,16 +6,15 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from _bentoml_impl.server.app import ServiceAppFactory
 from checkpoints import SUITE, save_tiny_checkpoint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from served import service_client
 from starlette.testclient import TestClient
 
 from polymart.model.predictor import Predictor
@@ -32,25 +31,9 @@ VALID = {
 }
 
 
-@contextmanager
-def _client(
-    monkeypatch: pytest.MonkeyPatch, checkpoint: Path, store: Path | None, **environment: str
-) -> Iterator[TestClient]:
-    monkeypatch.setenv("POLYMART_CHECKPOINT", str(checkpoint))
-    monkeypatch.setenv("POLYMART_FEATURE_STORE", "" if store is None else str(store))
-    monkeypatch.delenv("POLYMART_PREDICTION_LOG", raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    PolymartService.inject_config()
-    # As `PolymartService.to_asgi()`, without the metrics middleware, of which a process can hold only one.
-    app = ServiceAppFactory(PolymartService, is_main=True, enable_metrics=False)()
-    with TestClient(app, raise_server_exceptions=False) as client:
-        yield client
-
-
 @pytest.fixture(scope="module")
 def client(checkpoint: Path, feature_store: Path) -> Iterator[TestClient]:
-    with pytest.MonkeyPatch.context() as monkeypatch, _client(monkeypatch, checkpoint, feature_store) as client:
+    with service_client(checkpoint, feature_store) as client:
         yield client
 
 
@@ -189,11 +172,9 @@ def test_any_text_is_understood_or_refused(client: TestClient, text: str) -> Non
     assert response.status_code in ((200,) if text.isalnum() else (200, 400))
 
 
-def test_a_missing_store_is_503_and_texts_are_still_understood(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_store_is_503_and_texts_are_still_understood(checkpoint: Path, tmp_path: Path) -> None:
     for store in (tmp_path / "nowhere", None):
-        with _client(monkeypatch, checkpoint, store) as client:
+        with service_client(checkpoint, store) as client:
             ads = client.post("/ads", json=VALID["ads"]).json()
             assert ads["degraded"]
             assert [item["campaign_id"] for item in ads["items"]] == VALID["ads"]["campaign_ids"]
@@ -205,12 +186,10 @@ def test_a_missing_store_is_503_and_texts_are_still_understood(
             assert client.get("/readyz").status_code == 200
 
 
-def test_a_store_whose_online_database_vanished_is_503(
-    checkpoint: Path, feature_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_whose_online_database_vanished_is_503(checkpoint: Path, feature_store: Path, tmp_path: Path) -> None:
     store = Path(shutil.copytree(feature_store, tmp_path / "store"))
     (store / "online.db").unlink()
-    with _client(monkeypatch, checkpoint, store) as client:
+    with service_client(checkpoint, store) as client:
         for _ in range(2):
             assert client.post("/demand", json=VALID["demand"]).status_code == 503
 
@@ -224,7 +203,7 @@ def test_a_task_that_the_release_lacks_is_404_and_names_those_present(
     ):
         suite = SUITE.model_copy(update={"tasks": [SUITE.task(name) for name in kept]})
         save_tiny_checkpoint(tmp_path / "checkpoint", suite)
-        with _client(monkeypatch, tmp_path / "checkpoint", feature_store) as client:
+        with service_client(tmp_path / "checkpoint", feature_store) as client:
             for endpoint in asked:
                 response = client.post(f"/{endpoint}", json=VALID[endpoint])
                 assert response.status_code == 404
@@ -248,10 +227,10 @@ def test_free_text_never_reaches_the_server_log(client: TestClient, caplog: pyte
 
 
 def test_answers_reach_the_prediction_log_when_the_service_stops(
-    checkpoint: Path, feature_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: Path, feature_store: Path, tmp_path: Path
 ) -> None:
     environment = {"POLYMART_PREDICTION_LOG": str(tmp_path / "log"), "POLYMART_PSEUDONYM_KEY": "k" * 32}
-    with _client(monkeypatch, checkpoint, feature_store, **environment) as client:
+    with service_client(checkpoint, feature_store, **environment) as client:
         answers = {endpoint: client.post(f"/{endpoint}", json=body).json() for endpoint, body in VALID.items()}
     rows = pd.concat(pd.read_parquet(path) for path in (tmp_path / "log").rglob("*.parquet"))
     assert sorted(rows["task"]) == [
