@@ -11,6 +11,14 @@ REPORT_VERSION: Literal[1] = 1
 ColumnKind = Literal["numeric", "categorical", "text", "score"]
 
 
+class Distribution(Record):
+    """A column's buckets and the share of the known values in each; what the report draws."""
+
+    buckets: tuple[str, ...]
+    reference: tuple[float, ...]
+    current: tuple[float, ...]
+
+
 class ColumnDrift(Record):
     """Drift of one column in one window."""
 
@@ -22,6 +30,8 @@ class ColumnDrift(Record):
     """PSI from which the column counts as drifted."""
     note: str = ""
     """Why the column was not judged."""
+    distribution: Distribution | None = None
+    """Of a drifted column; None elsewhere, so that the report stays small."""
 
     @property
     def drifted(self) -> bool:

@@ -12,7 +12,7 @@ from monitoring.columns import clean
 from monitoring.performance import compare
 from monitoring.psi import psi_threshold, psi_values, run_evidently
 from monitoring.quality import check_column, check_rows
-from monitoring.schema import ColumnDrift, QualityFinding, WindowReport
+from monitoring.schema import ColumnDrift, Distribution, QualityFinding, WindowReport
 from monitoring.task_tables import TaskTables
 from monitoring.window import Window, sample_rows
 from polymart.config import Suite, Task
@@ -110,4 +110,19 @@ def _measure(tables: TaskTables, columns: dict[str, ColumnDrift], values: dict[s
     thresholds = {name: columns[name].threshold or 0.0 for name in values}
     for name, psi in psi_values(tables.bucketed, current, thresholds).items():
         columns[name] = columns[name].model_copy(update={"psi": psi})
+        if columns[name].drifted:
+            shares = _distribution(tables.bucketed[name], current[name], ranked=bool(tables.buckets[name].names))
+            columns[name] = columns[name].model_copy(update={"distribution": shares})
     return Comparison(tables.bucketed, current, thresholds)
+
+
+def _distribution(reference: pd.Series, current: pd.Series, *, ranked: bool) -> Distribution:
+    """Shares of the buckets of both sides: categories by their share in the reference, numbers in their own order."""
+    counted = {"reference": reference, "current": current}
+    shares = pd.DataFrame({name: side.value_counts(normalize=True) for name, side in counted.items()})
+    sides = shares.fillna(0.0).round(4).sort_index()
+    if ranked:
+        sides = sides.sort_values("reference", ascending=False, kind="stable")
+    return Distribution(
+        buckets=tuple(sides.index), reference=tuple(sides["reference"]), current=tuple(sides["current"])
+    )
