@@ -8,6 +8,8 @@ from pathlib import Path
 from monitoring.left_out import describe_left_out, tasks_with_time
 from monitoring.psi import save_snapshot
 from monitoring.schema import DriftReport, MovedColumn, TaskReport, WindowReport
+from monitoring.signals.gather import add_signals
+from monitoring.signals.tables import Sources
 from monitoring.task_tables import TaskTables, load_task
 from monitoring.window import Window, cut_windows
 from monitoring.window_report import Comparison, compare_window
@@ -23,7 +25,13 @@ EVIDENTLY_FOLDER = "evidently"
 
 
 def detect_drift(
-    examples: Path, predictions: Path, suite: Suite, out: Path, *, data_origin: Mapping[str, str] | None = None
+    examples: Path,
+    predictions: Path,
+    suite: Suite,
+    out: Path,
+    *,
+    data_origin: Mapping[str, str] | None = None,
+    sources: Sources | None = None,
 ) -> DriftReport:
     """Compare each task's test windows with its reference and write Evidently's page of the newest window.
 
@@ -33,6 +41,7 @@ def detect_drift(
         suite: tasks, seed and monitoring policy.
         out: folder for ``evidently/<task>.html`` and ``.json``.
         data_origin: origin of each task's data, shown beside every number.
+        sources: what signals read beside the tables; those whose source is absent are absent.
 
     Raises:
         MonitoringError: no example tables, or one that breaks its contract.
@@ -45,6 +54,10 @@ def detect_drift(
             _report_task(task, tables, suite, folder, (data_origin or {}).get(task.name, "unknown"))
             for task, tables in loaded
         ]
+    reports = [
+        add_signals(report, task, examples, predictions, suite, sources)
+        for report, (task, _) in zip(reports, loaded, strict=True)
+    ]
     data_digest = digest_tree(examples, suffixes=(".parquet",))
     predictions_digest = digest_tree(predictions, suffixes=(".parquet",)) if predictions.is_dir() else ""
     inputs_digest = digest_text("\n".join([data_digest, predictions_digest, suite.digest]))

@@ -1,14 +1,38 @@
-"""The written form of a drift report: ``report.json``, version 1."""
+"""The written form of a drift report: ``report.json``, version 2.
+
+Version 2 added `Signal`, `Estimate` and intervals of the performance to the windows.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
-from monitoring.records import Decision, Record
+from pydantic import ValidationError
 
-REPORT_VERSION: Literal[1] = 1
+from monitoring.records import Decision, Record
+from polymart.errors import MonitoringError
+from polymart.files import read_json
+
+REPORT_VERSION: Literal[2] = 2
 ColumnKind = Literal["numeric", "categorical", "text", "score"]
+SignalKind = Literal[
+    "text",
+    "image",
+    "prediction",
+    "label",
+    "categories",
+    "missing",
+    "frozen",
+    "creep",
+    "mix",
+    "volume",
+    "skew",
+    "service",
+    "performance",
+    "estimate",
+]
 
 
 class Distribution(Record):
@@ -49,22 +73,100 @@ class QualityFinding(Record):
     message: str
 
 
+class Signal(Record):
+    """One thing watched beside the columns' drift, in one window of one task.
+
+    ``value`` and ``threshold`` are distances, so that every signal reads alike; ``now`` and ``usual`` are the
+    quantities behind them, in the unit that the name tells.
+    """
+
+    name: str
+    kind: SignalKind
+    task: str
+    slice: str = ""
+    """Group of rows, as ``<slice>: <group>``; empty for the whole task."""
+    column: str = ""
+    """Column that is watched; empty where no single one is."""
+    value: float | None = None
+    """Distance from the reference, 0 or more; None where it was not judged."""
+    threshold: float | None = None
+    """Distance from which the signal counts as moved."""
+    now: float | None = None
+    usual: float | None = None
+    rows: int = 0
+    """Rows of the window that it was measured on."""
+    since: datetime | None = None
+    """Start of the first window of the unbroken run of moved windows; None where it has not moved."""
+    hurts: float | None = None
+    """Estimated relative loss of the task's metric; negative is a gain, None where the signal cannot tell."""
+    note: str = ""
+    """What moved in words, or why it was not judged."""
+
+    @property
+    def moved(self) -> bool:
+        return self.strength >= 1
+
+    @property
+    def strength(self) -> float:
+        """Distance in units of its threshold; 0 where it was not judged."""
+        return self.value / self.threshold if self.value is not None and self.threshold else 0.0
+
+    @property
+    def title(self) -> str:
+        """The signal by its full name, which is unique in a window."""
+        return " of ".join(part for part in (self.name, self.column, self.slice) if part)
+
+
+class Estimate(Record):
+    """Performance expected before labels arrive (`monitoring.signals.estimate`)."""
+
+    metric: str
+    rows: int
+    value: float
+    low: float
+    high: float
+    """Ends of the 95 % interval."""
+    reference: float
+    """The estimate of the reference rows."""
+    higher_is_better: bool
+    truth: float | None = None
+    """The labelled performance of the same rows; None until their labels arrive."""
+
+    @property
+    def error(self) -> float | None:
+        """How far the estimate was off; None until labels arrive."""
+        return None if self.truth is None else self.value - self.truth
+
+    @property
+    def loss(self) -> float:
+        """Expected relative loss against the reference; negative is a gain."""
+        return relative_loss(self.value, self.reference, self.higher_is_better)
+
+
+def relative_loss(value: float, reference: float | None, higher_is_better: bool) -> float:
+    """Relative loss against the reference; negative is a gain, 0 where the reference is unknown or zero."""
+    if not reference:
+        return 0.0
+    change = (value - reference) / abs(reference)
+    return -change if higher_is_better else change
+
+
 class Performance(Record):
     """Labelled performance of one window beside the reference."""
 
     metric: str
     rows: int
     value: float
+    low: float | None = None
+    high: float | None = None
+    """Ends of the 95 % interval; None where there are too few clusters for one."""
     reference: float | None
     higher_is_better: bool
 
     @property
     def loss(self) -> float:
         """Relative loss against the reference; negative is a gain, 0 where it is unknown."""
-        if not self.reference:
-            return 0.0
-        change = (self.value - self.reference) / abs(self.reference)
-        return -change if self.higher_is_better else change
+        return relative_loss(self.value, self.reference, self.higher_is_better)
 
 
 class WindowReport(Record):
@@ -76,6 +178,14 @@ class WindowReport(Record):
     columns: tuple[ColumnDrift, ...] = ()
     quality: tuple[QualityFinding, ...] = ()
     performance: Performance | None = None
+    estimate: Estimate | None = None
+    signals: tuple[Signal, ...] = ()
+
+    @property
+    def moved_signals(self) -> tuple[Signal, ...]:
+        """Signals that moved, strongest first."""
+        moved = (signal for signal in self.signals if signal.moved)
+        return tuple(sorted(moved, key=lambda signal: (-signal.strength, signal.title)))
 
     @property
     def judged(self) -> tuple[ColumnDrift, ...]:
@@ -117,6 +227,8 @@ class TaskReport(Record):
     html: str = ""
     """Evidently page of the newest window, relative to the report; empty where none was written."""
     json_file: str = ""
+    estimate_error: float | None = None
+    """Mean absolute error of the estimated performance over the windows whose labels arrived; None without one."""
 
     @property
     def newest(self) -> WindowReport:
@@ -126,7 +238,7 @@ class TaskReport(Record):
 class DriftReport(Record):
     """What moved, since when, which task it hurts; tasks most hurt first."""
 
-    version: Literal[1] = REPORT_VERSION
+    version: Literal[2] = REPORT_VERSION
     suite: str
     suite_digest: str
     data_digest: str
@@ -139,3 +251,25 @@ class DriftReport(Record):
     notes: tuple[str, ...] = ()
     """One line per task or table that was left out."""
     decision: Decision | None = None
+
+
+def read_report(path: Path) -> DriftReport:
+    """The report that ``report.json`` holds.
+
+    Raises:
+        MonitoringError: it is of another version, or no report.
+        StorageError: it is no JSON.
+    """
+    written = read_json(path)
+    version = written.get("version") if isinstance(written, dict) else None
+    if version != REPORT_VERSION:
+        raise MonitoringError(
+            f"{path} must be a report of version {REPORT_VERSION}, found version {version}",
+            remedy="run `polymart monitor` again over the same tables: it writes the present version",
+        )
+    try:
+        return DriftReport.model_validate(written)
+    except ValidationError as error:
+        raise MonitoringError(
+            f"{path} is not a drift report: {error}", remedy="run `polymart monitor` again over the same tables"
+        ) from error
