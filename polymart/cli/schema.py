@@ -16,14 +16,15 @@ class Document(StrEnum):
 
     suite = "suite"
     settings = "settings"
+    cluster = "cluster"
 
 
 @app.command()
 def schema(
-    document: Annotated[Document, typer.Argument(help="suite: the YAML file; settings: the environment.")],
+    document: Annotated[Document, typer.Argument(help="suite, cluster: YAML files; settings: the environment.")],
 ) -> None:
     """Print the JSON schema of a document, with the meaning of every key."""
-    from polymart.config import Settings, Suite
+    from polymart.config import Cluster, Settings, Suite
 
-    model = Suite if document is Document.suite else Settings
-    typer.echo(json.dumps(model.model_json_schema(), indent=2))
+    models = {Document.suite: Suite, Document.settings: Settings, Document.cluster: Cluster}
+    typer.echo(json.dumps(models[document].model_json_schema(), indent=2))

@@ -57,16 +57,17 @@ def test_only_networked_and_resuming_steps_are_retried(training: list[dict[str, 
     retried = {name for name, task in tasks_of(training[0]).items() if "retryPolicy" in task}
     assert retried == {
         "prepare-tables", "find-champion", "fetch-champion", "train-baselines", "register-model", "promote-release",
-        "train-suite",
+        "train-suite", "report-run",
     }  # fmt: skip
 
 
 def test_training_keeps_its_state_on_a_volume_that_the_cluster_manifests_bring(training: list[dict[str, Any]]) -> None:
     platform = training[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train-suite"]
     claim, settings = yaml.safe_load_all((Path(__file__).parents[2] / "k8s/training/work.yaml").read_text())
-    (mount,), (variables,) = platform["pvcMount"], platform["configMapAsEnv"]
+    (mount,) = platform["pvcMount"]
     assert mount["constant"] == claim["metadata"]["name"]
-    assert variables["configMapName"] == settings["metadata"]["name"]
+    variables = {key["envVar"]: m["configMapName"] for m in platform["configMapAsEnv"] for key in m["keyToEnv"]}
+    assert variables["POLYMART_WORK_DIR"] == settings["metadata"]["name"]
     assert settings["data"]["POLYMART_WORK_DIR"] == mount["mountPath"]
 
 
@@ -76,14 +77,14 @@ def test_every_step_is_cached_on_versions(training: list[dict[str, Any]]) -> Non
     assert prepare["cachingOptions"]["enableCache"]
     assert {"data_version", "code_version", "suite"} <= set(prepare["inputs"]["parameters"])
     unversioned = {n for n, t in tasks.items() if "code_version" not in t["inputs"].get("parameters", {})}
-    assert unversioned == {name for name in tasks if name.startswith("condition")} | {"find-champion"}
+    assert unversioned == {n for n in tasks if n.startswith(("condition", "exit"))} | {"find-champion", "report-run"}
 
 
 def test_the_gates_are_conditions_on_their_verdicts(training: list[dict[str, Any]]) -> None:
     conditions = {
         task["taskInfo"]["name"]: (task["triggerPolicy"]["condition"], task["componentRef"]["name"])
         for task in tasks_of(training[0]).values()
-        if "triggerPolicy" in task
+        if "condition" in task.get("triggerPolicy", {})
     }
     asked = {name: condition for name, (condition, _) in conditions.items()}
     passed = "inputs.parameter_values['pipelinechannel--gate-suite-Output'] == 'release'"
@@ -101,6 +102,16 @@ def test_the_gates_are_conditions_on_their_verdicts(training: list[dict[str, Any
     assert {"register-model", "package-bento", "probe-bento", "gate-release"} < set(
         training[0]["components"]["comp-release"]["dag"]["tasks"]
     )
+
+
+def test_whatever_happens_the_end_is_reported(training: list[dict[str, Any]]) -> None:
+    tasks = training[0]["root"]["dag"]["tasks"]
+    assert set(tasks) == {"exit-handler-1", "report-run"}
+    assert tasks["report-run"]["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    assert "enableCache" not in tasks["report-run"]["cachingOptions"]
+    inside = training[0]["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    given = set(training[0]["root"]["inputDefinitions"]["parameters"])
+    assert set(inside["polymart-training"]["inputs"]["parameters"]) == given
 
 
 def test_secrets_are_named_never_held(training: list[dict[str, Any]]) -> None:
