@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from monitoring.left_out import describe_left_out, tasks_with_time
-from monitoring.psi import save_snapshot
 from monitoring.schema import DriftReport, MovedColumn, TaskReport, WindowReport
 from monitoring.signals.gather import add_signals
 from monitoring.signals.tables import Sources
+from monitoring.snapshot import save_snapshot, window_snapshot
 from monitoring.task_tables import TaskTables, load_task
 from monitoring.window import Window, cut_windows
-from monitoring.window_report import Comparison, compare_window
+from monitoring.window_report import compare_window
 from polymart.config import Suite, Task
 from polymart.errors import MonitoringError
 from polymart.files import atomic_folder, digest_text, digest_tree
@@ -32,6 +32,7 @@ def detect_drift(
     *,
     data_origin: Mapping[str, str] | None = None,
     sources: Sources | None = None,
+    references: Path | None = None,
 ) -> DriftReport:
     """Compare each task's test windows with its reference and write Evidently's page of the newest window.
 
@@ -42,13 +43,15 @@ def detect_drift(
         out: folder for ``evidently/<task>.html`` and ``.json``.
         data_origin: origin of each task's data, shown beside every number.
         sources: what signals read beside the tables; those whose source is absent are absent.
+        references: folder of the release's reference profiles; by default ``profiles`` beside its predictions. A task
+            without one is compared with the reference rows of its own tables.
 
     Raises:
         MonitoringError: no example tables, or one that breaks its contract.
         StorageError: ``out`` cannot be written.
     """
     timed, notes = tasks_with_time(examples, predictions, suite)
-    loaded = [(task, load_task(task, examples, predictions, suite)) for task in timed]
+    loaded = [(task, load_task(task, examples, predictions, suite, references)) for task in timed]
     with atomic_folder(out / EVIDENTLY_FOLDER) as folder:
         reports = [
             _report_task(task, tables, suite, folder, (data_origin or {}).get(task.name, "unknown"))
@@ -67,7 +70,7 @@ def detect_drift(
         suite_digest=suite.digest,
         data_digest=data_digest,
         inputs_digest=inputs_digest,
-        newest_event=max(newest).to_pydatetime() if newest else None,
+        newest_event=max(newest) if newest else None,
         tasks=tuple(sorted(reports, key=_hurt, reverse=True)),
         notes=(*notes, *describe_left_out(examples, suite)),
     )
@@ -88,31 +91,37 @@ def _windows(task: Task, tables: TaskTables, suite: Suite) -> list[Window]:
             remedy="give the task a split in the suite, or rows of the test period",
         )
     until = tables.newest if tables.newest is not None else tables.origin
-    windows = cut_windows(tables.examples.current, tables.origin, days, until=until)
-    return windows[-max(MAX_WINDOWS, suite.monitoring.of_windows) :]
+    return cut_windows(tables.origin, days, until=until)[-max(MAX_WINDOWS, suite.monitoring.of_windows) :]
 
 
 def _report_task(task: Task, tables: TaskTables, suite: Suite, folder: Path, origin: str) -> TaskReport:
-    reports: list[WindowReport] = []
-    comparison: Comparison | None = None
-    for window in _windows(task, tables, suite):
-        report, comparison = compare_window(task, tables, window, suite)
-        reports.append(report)
+    windows = _windows(task, tables, suite)
+    compared = [
+        compare_window(tables, window, profile)
+        for window, profile in zip(windows, tables.profiles(windows), strict=True)
+    ]
     html = json_file = ""
-    if comparison is not None:
-        save_snapshot(comparison.snapshot(reports[-1].end), folder / f"{task.name}.html", folder / f"{task.name}.json")
+    if compared[-1].judged:
         html, json_file = (f"{EVIDENTLY_FOLDER}/{task.name}.{suffix}" for suffix in ("html", "json"))
+        save_snapshot(window_snapshot(compared[-1]), *(folder / Path(file).name for file in (html, json_file)))
+    reports = [_slim(report) for report in compared]
     return TaskReport(
         name=task.name,
         kind=task.kind,
         data_origin=origin,
-        reference_rows=len(tables.examples.reference),
+        reference_rows=tables.reference.profile.rows,
         windows=tuple(reports),
         moved=moved_columns(reports),
         notes=tables.notes,
         html=html,
         json_file=json_file,
     )
+
+
+def _slim(window: WindowReport) -> WindowReport:
+    """The window with the distributions of drifted columns alone, so that reports stay small."""
+    columns = (c if c.drifted else c.model_copy(update={"distribution": None}) for c in window.columns)
+    return window.model_copy(update={"columns": tuple(columns)})
 
 
 def moved_columns(windows: list[WindowReport]) -> tuple[MovedColumn, ...]:

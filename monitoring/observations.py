@@ -1,9 +1,10 @@
-"""How many independent observations stand behind a column's values.
+"""How alike rows of one event time are, which tells how many independent observations stand behind a column.
 
 Rows are not independent. Rows of one cluster (a household, a series) repeat each other, and rows of one event time
 share what happened then: a campaign's start, a week of the year. Counting rows would make every window "drift"
 that merely holds another campaign. So clusters are counted, and rows are divided by the design effect
-1 + (m - 1) rho (Kish 1965): m rows per event time, rho the intraclass correlation of the column's buckets.
+1 + (m - 1) rho (Kish 1965): m rows per event time, rho the intraclass correlation of the column's buckets. The count is
+`monitoring.profile.observations`; rho comes from here.
 """
 
 from __future__ import annotations
@@ -32,17 +33,3 @@ def intraclass_correlation(buckets: pd.Series, groups: pd.Series) -> float:
     typical_size = (num_rows - float((sizes**2).sum()) / num_rows) / (num_groups - 1)
     total = between + (typical_size - 1) * within
     return min(1.0, max(0.0, (between - within) / total)) if total > 0 else 0.0
-
-
-def observations(rows: pd.DataFrame, cluster: str, rho: float) -> int:
-    """Independent observations in rows whose value is known.
-
-    Args:
-        rows: with ``event_timestamp`` and, where known, the cluster column.
-        cluster: name of the cluster column.
-        rho: the column's intraclass correlation by event time.
-    """
-    sizes = rows["event_timestamp"].value_counts() if "event_timestamp" in rows else pd.Series(dtype="int64")
-    rows_per_time = float((sizes**2).sum() / sizes.sum()) if len(sizes) else 1.0
-    independent = int(len(rows) / (1 + (rows_per_time - 1) * rho))
-    return min(independent, int(rows[cluster].nunique())) if cluster in rows else independent

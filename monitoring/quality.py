@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
+from monitoring.profile import Column, Numbers, Tally
 from monitoring.schema import ColumnKind, QualityFinding
 
 MAX_MISSING_RISE = 0.2
@@ -36,53 +35,53 @@ def check_rows(num_rows: int, *, empty_is_usual: bool) -> list[QualityFinding]:
 
 
 def check_column(
-    name: str, kind: ColumnKind, reference: pd.Series, current: pd.Series, *, ranged: bool
+    name: str, kind: ColumnKind, reference: Column, current: Column, *, ranged: bool
 ) -> list[QualityFinding]:
     """Findings of one column.
 
     Args:
         name: column.
         kind: numeric, categorical, text or score.
-        reference: cleaned reference values.
-        current: cleaned values of a window with at least one row.
+        reference: profile of the reference rows.
+        current: profile of a window with at least one row.
         ranged: whether values beyond the reference's range mean anything (not for the calendar).
     """
-    missing, usual = float(current.isna().mean()), float(reference.isna().mean()) if len(reference) else 1.0
+    missing, usual = current.missing_share, reference.missing_share
     if missing == 1 and usual < 1:
         return [_finding(name, "all missing", "all values missing")]
     if missing - usual > MAX_MISSING_RISE:
         return [
             _finding(name, "missing", f"{missing:.0%} missing, was {usual:.0%} (allowed rise {MAX_MISSING_RISE:.0%})")
         ]
-    values, known = current.dropna(), reference.dropna()
-    if values.empty or known.empty:
+    if not current.known or not reference.known:
         return []
-    if kind == "categorical":
-        return _check_categories(name, known, values)
-    return _check_range(name, known, values) if ranged and kind == "numeric" else []
+    if reference.names is not None and current.names is not None:
+        return _check_categories(name, reference.names, current.names)
+    if ranged and kind == "numeric" and reference.numbers is not None and current.numbers is not None:
+        return _check_range(name, reference.numbers, current.numbers)
+    return []
 
 
-def _check_categories(name: str, known: pd.Series, values: pd.Series) -> list[QualityFinding]:
-    unseen = values[~values.isin(known.unique())]
-    if unseen.empty:
+def _check_categories(name: str, reference: Tally, current: Tally) -> list[QualityFinding]:
+    unseen = current.unseen(reference)
+    if not unseen.any():
         return []
-    share = len(unseen) / len(values)
-    names = ", ".join(repr(value[:40]) for value in sorted(unseen.unique())[:3])
+    share = current.counts[unseen].sum() / current.counts.sum()
+    names = ", ".join(repr(value[:40]) for value in sorted(current.names[unseen])[:3])
     return [
         _finding(
             name,
             "unseen categories",
             f"{share:.0%} of rows have unseen categories ({names})",
-            failed=share > MAX_UNSEEN,
+            failed=bool(share > MAX_UNSEEN),
         )
     ]
 
 
-def _check_range(name: str, known: pd.Series, values: pd.Series) -> list[QualityFinding]:
-    share = float(((values < known.min()) | (values > known.max())).mean())
-    # Zeros are zeros in every unit, so they say nothing about the scale.
-    sizes, usual = (float(side[side != 0].abs().median()) for side in (values, known))
-    scale = sizes / usual  # nan where one side is all zeros: compares as False below
+def _check_range(name: str, reference: Numbers, current: Numbers) -> list[QualityFinding]:
+    low, high = float(reference.lows[0]), float(reference.highs[-1])
+    share = current.share_outside(low, high)
+    scale = current.usual_size / reference.usual_size  # nan where one side is all zeros: compares as False below
     if share <= MAX_OUTSIDE and not (scale > MAX_SCALE or scale < 1 / MAX_SCALE):
         return []
     return [
@@ -90,6 +89,6 @@ def _check_range(name: str, known: pd.Series, values: pd.Series) -> list[Quality
             name,
             "range",
             f"unit changed? {share:.0%} of values lie beyond the reference's "
-            f"{known.min():.4g} to {known.max():.4g}, the median size is x{scale:.3g}",
+            f"{low:.4g} to {high:.4g}, the median size is x{scale:.3g}",
         )
     ]

@@ -52,6 +52,10 @@ class ColumnDrift(Record):
     """Population stability index, 0 or more; None where the column was not judged."""
     threshold: float | None = None
     """PSI from which the column counts as drifted."""
+    ks: float | None = None
+    """Largest distance of the two distribution functions, 0 to 1; None for categories."""
+    ks_threshold: float | None = None
+    """KS distance from which the column counts as drifted, too: it sees what moves inside a bucket of PSI."""
     note: str = ""
     """Why the column was not judged."""
     distribution: Distribution | None = None
@@ -59,7 +63,11 @@ class ColumnDrift(Record):
 
     @property
     def drifted(self) -> bool:
-        return self.psi is not None and self.threshold is not None and self.psi >= self.threshold
+        return _reaches(self.psi, self.threshold) or _reaches(self.ks, self.ks_threshold)
+
+
+def _reaches(value: float | None, bound: float | None) -> bool:
+    return value is not None and bound is not None and value >= bound
 
 
 class QualityFinding(Record):

@@ -1,23 +1,29 @@
-"""The tables of one task, read and split into reference and current rows."""
+"""The tables of one task: its reference, its current rows by window, its predictions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from monitoring.columns import Buckets, add_text_columns, clean, watched_kinds
-from monitoring.observations import intraclass_correlation, observations
+from monitoring.columns import SCORE, examples_source, predictions_source, watched_kinds
 from monitoring.performance import score_rows
+from monitoring.profile import Profile, Source, profile_windows
+from monitoring.profile.scan import event_span
+from monitoring.reference import Reference, profile_reference, read_reference, words_of
 from monitoring.schema import ColumnKind
-from monitoring.window import REFERENCE_SPLITS, Sides, read_table, sample_rows, split_sides, window_origin
+from monitoring.window import REFERENCE_SPLITS, Sides, Window, read_table, split_sides, window_origin
 from polymart.config import Suite, Task
 from polymart.files import read_json
 
 _KEYS = ["example_id", "split"]
+REFERENCES = "profiles"
+"""Folder of the reference profiles, inside the predictions of the run that made them."""
 
 
 @dataclass(frozen=True)
@@ -26,112 +32,85 @@ class TaskTables:
 
     Attributes:
         task: the task.
-        examples: input rows; the reference is sampled, text is measured.
+        reference: what windows are compared with.
+        rows: the current rows of the example table.
+        scores: the current scores; None where there is no prediction table.
         predictions: prediction rows, with ``score`` and ``label``; empty where there is no table.
+        oldest: first event time of the current rows; None without rows.
+        newest: last event time of the current rows.
         notes: one line each on what was left out.
     """
 
     task: Task
-    examples: Sides
+    reference: Reference
+    rows: Source
+    scores: Source | None
     predictions: Sides
+    oldest: datetime | None
+    newest: datetime | None
     notes: tuple[str, ...]
 
-    @cached_property
-    def newest(self) -> pd.Timestamp | None:
-        """Newest event time of the current rows; None without rows."""
-        return self.examples.current["event_timestamp"].max() if len(self.examples.current) else None
-
-    @cached_property
-    def origin(self) -> pd.Timestamp | None:
+    @property
+    def origin(self) -> datetime | None:
         """Start of the first window."""
-        return window_origin(self.task, self.examples.current)
+        return window_origin(self.task, self.oldest)
 
     @cached_property
     def kinds(self) -> dict[str, ColumnKind]:
         """Watched columns with their kind; the score only where there are predictions."""
         kinds = watched_kinds(self.task)
-        if self.predictions.reference.empty:
-            kinds.pop("score")
+        if SCORE not in self.reference.profile.columns:
+            kinds.pop(SCORE)
         return kinds
 
-    def side(self, name: str) -> pd.DataFrame:
-        """The reference rows that hold a column."""
-        return self.predictions.reference if name == "score" else self.examples.reference
+    def profiles(self, windows: Sequence[Window]) -> list[Profile]:
+        """The profile of each window, scores included."""
+        inputs = profile_windows(self.rows, windows, words_of(self.reference.profile))
+        if self.scores is None:
+            return inputs
+        scores = profile_windows(self.scores, windows)
+        return [
+            replace(rows, columns={**rows.columns, **scored.columns})
+            for rows, scored in zip(inputs, scores, strict=True)
+        ]
 
-    @cached_property
-    def reference(self) -> dict[str, pd.Series]:
-        """Cleaned reference values of every watched column that the example table has."""
-        return {
-            name: clean(self.side(name)[name], kind) for name, kind in self.kinds.items() if name in self.side(name)
-        }
-
-    @cached_property
-    def buckets(self) -> dict[str, Buckets]:
-        """Buckets of every column with a known reference value."""
-        return {
-            name: Buckets.fit(values, self.kinds[name])
-            for name, values in self.reference.items()
-            if values.notna().any()
-        }
-
-    @cached_property
-    def bucketed(self) -> pd.DataFrame:
-        """Reference as bucket names. Inputs and scores come from different rows, so columns are padded to one
-        length; each is compared by itself."""
-        return pd.DataFrame(
-            {name: self.buckets[name].assign(self.reference[name]).reset_index(drop=True) for name in self.buckets}
-        )
-
-    @cached_property
-    def correlations(self) -> dict[str, float]:
-        """Intraclass correlation of each column by event time, from the reference: one window holds too few times."""
-        return {name: self._correlation(name) for name in self.buckets}
-
-    def _correlation(self, name: str) -> float:
-        rows = self.side(name)
-        if "event_timestamp" not in rows:
-            return 0.0
-        known = self.reference[name].notna() & rows["event_timestamp"].notna()
-        return intraclass_correlation(
-            self.buckets[name].assign(self.reference[name][known]), rows.loc[known, "event_timestamp"]
-        )
-
-    @cached_property
-    def reference_observations(self) -> dict[str, int]:
-        """Independent observations behind each column's reference values."""
-        return {name: self.observations(self.side(name), name, values) for name, values in self.reference.items()}
-
-    def observations(self, rows: pd.DataFrame, name: str, values: pd.Series) -> int:
-        """Independent observations behind the cleaned ``values`` of ``rows``."""
-        cluster = "cluster" if name == "score" else self.task.cluster
-        return observations(rows[values.notna()], cluster, self.correlations.get(name, 0.0))
-
-    def empty_is_usual(self, window_days: int) -> bool:
+    def empty_is_usual(self, window: Window) -> bool:
         """Whether the reference itself went without rows for as long as a window (campaigns, say)."""
-        times = self.examples.reference.get("event_timestamp", pd.Series(dtype="datetime64[us]")).dropna()
-        return bool((times.sort_values().diff() > pd.Timedelta(days=window_days)).any())
+        return self.reference.longest_silence_s > (window.end - window.start).total_seconds()
 
 
-def load_task(task: Task, examples: Path, predictions: Path, suite: Suite) -> TaskTables:
-    """Read one task's tables.
+def load_task(
+    task: Task, examples: Path, predictions: Path, suite: Suite, references: Path | None = None
+) -> TaskTables:
+    """Look at one task's tables.
+
+    Args:
+        task: the task.
+        examples: folder of example tables.
+        predictions: folder of prediction tables.
+        suite: monitoring policy.
+        references: folder of reference profiles; a task without one there is profiled from its tables.
 
     Raises:
-        MonitoringError: a table breaks its written contract.
+        MonitoringError: a table or a reference breaks its written contract.
     """
-    text = [task.inputs.text] if task.inputs.text else []
-    inputs = [*task.inputs.numeric, *task.inputs.categorical, *text, task.cluster]
-    table = read_table(examples / f"{task.name}.parquet", _KEYS, ["event_timestamp", *inputs])
-    sides = split_sides(table, f"examples of {task.name}", REFERENCE_SPLITS["examples"])
-    policy = suite.monitoring
-    reference = sample_rows(sides.reference, policy.max_rows, suite.seed)
-    current = sides.current
-    reference, current = add_text_columns(task, reference, current)
-    notes = [f"{sides.undated} test rows have no event time and fall in no window"] if sides.undated else []
-    examples_sides = Sides(reference, current, sides.undated)
+    table, scored = examples / f"{task.name}.parquet", predictions / f"{task.name}.parquet"
+    kept = (references or predictions / REFERENCES) / f"{task.name}.json"
+    reference = read_reference(kept) if kept.is_file() else profile_reference(task, examples, predictions, suite)
+    rows = examples_source(task, table, ("test",))
+    span = event_span(rows)
+    notes = [f"{span.undated} test rows have no event time and fall in no window"] if span.undated else []
     predicted = load_predictions(task, predictions, label_names(examples, task.name))
     if predicted.reference["label"].notna().any() and score_rows(task.kind, predicted.reference) is None:
         notes.append("labelled performance is unknown: labels and predictions of the val rows cannot be compared")
-    return TaskTables(task, examples_sides, predicted, tuple(notes))
+    scores = predictions_source(scored, ("test",)) if scored.is_file() else None
+    return TaskTables(task, reference, rows, scores, predicted, span.oldest, span.newest, tuple(notes))
+
+
+def within(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
+    """The rows whose event time lies in a window."""
+    times = rows["event_timestamp"]
+    return rows[(times >= window.start) & (times < window.end)]
 
 
 def label_names(examples: Path, task: str) -> list[str] | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, time, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -16,19 +18,11 @@ REFERENCE_SPLITS = {"examples": ("train", "val"), "predictions": ("val",)}
 """Inputs are compared with what was learned from; predictions with those on rows the model never saw."""
 
 
-@dataclass(frozen=True)
-class Window:
-    """Rows whose event time lies in ``[start, end)``.
+class Window(NamedTuple):
+    """Event times from ``start`` on and before ``end``, naive UTC."""
 
-    Attributes:
-        start: first instant, naive UTC.
-        end: first instant after the window, naive UTC.
-        rows: the rows; possibly none.
-    """
-
-    start: pd.Timestamp
-    end: pd.Timestamp
-    rows: pd.DataFrame
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True)
@@ -41,26 +35,58 @@ class Sides:
     """Current rows without event time; they fall in no window."""
 
 
+def column_names(path: Path, required: list[str]) -> list[str]:
+    """Columns of a parquet table.
+
+    Raises:
+        MonitoringError: the file is absent or not parquet, a required column is missing, or ``event_timestamp`` is no
+            naive timestamp.
+    """
+    schema = _schema(path, required)
+    if "event_timestamp" in schema.names:
+        kind = schema.field("event_timestamp").type
+        if not (pa.types.is_null(kind) or (pa.types.is_timestamp(kind) and kind.tz is None)):
+            raise _not_naive(str(path), kind)
+    return schema.names
+
+
+def _schema(path: Path, required: list[str]) -> pa.Schema:
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        raise MonitoringError(
+            f"{path} cannot be read as a parquet table: {error}", remedy="run the step that writes it again"
+        ) from error
+    missing = [name for name in required if name not in schema.names]
+    if not missing:
+        return schema
+    raise MonitoringError(
+        f"{path} must have the columns {', '.join(required)}; found none called {', '.join(missing)}",
+        remedy="run the step that writes this table again with the present version of polymart",
+    )
+
+
+def _not_naive(table: str, found: object) -> MonitoringError:
+    return MonitoringError(
+        f"{table}: event_timestamp must be a timestamp in naive UTC, found {found}",
+        remedy="write it as a timestamp without time zone, in UTC",
+    )
+
+
 def read_table(path: Path, required: list[str], optional: list[str]) -> pd.DataFrame:
     """Read the named columns of a parquet table; optional columns that are absent stay absent.
 
     Raises:
         MonitoringError: the file is absent or not parquet, or a required column is missing.
     """
+    names = _schema(path, required).names
+    wanted = dict.fromkeys([*required, *(name for name in optional if name in names)])
     try:
-        names = pq.read_schema(path).names
-        missing = [name for name in required if name not in names]
-        if not missing:
-            wanted = dict.fromkeys([*required, *(name for name in optional if name in names)])
-            return pd.read_parquet(path, columns=list(wanted))
+        return pd.read_parquet(path, columns=list(wanted))
     except (OSError, pa.ArrowException) as error:
         raise MonitoringError(
             f"{path} cannot be read as a parquet table: {error}", remedy="run the step that writes it again"
         ) from error
-    raise MonitoringError(
-        f"{path} must have the columns {', '.join(required)}; found none called {', '.join(missing)}",
-        remedy="run the step that writes this table again with the present version of polymart",
-    )
 
 
 def has_event_time(table: pd.DataFrame) -> bool:
@@ -81,35 +107,30 @@ def split_sides(table: pd.DataFrame, name: str, reference_splits: tuple[str, ...
     """
     times = table["event_timestamp"] if "event_timestamp" in table else pd.Series(pd.NaT, index=table.index)
     if times.notna().any() and not pd.api.types.is_datetime64_dtype(times):
-        raise MonitoringError(
-            f"{name}: event_timestamp must be a timestamp in naive UTC, found {times.dtype}",
-            remedy="write it as a timestamp without time zone, in UTC",
-        )
+        raise _not_naive(name, times.dtype)
     current = table[table["split"] == "test"].assign(event_timestamp=pd.to_datetime(times))
     dated = current[current["event_timestamp"].notna()]
     return Sides(table[table["split"].isin(reference_splits)], dated, len(current) - len(dated))
 
 
-def cut_windows(rows: pd.DataFrame, origin: pd.Timestamp, window_days: int, *, until: pd.Timestamp) -> list[Window]:
+def cut_windows(origin: datetime, window_days: int, *, until: datetime) -> list[Window]:
     """Consecutive windows from ``origin`` to the one that holds ``until``; at least one, empty ones included.
 
     Args:
-        rows: dated rows; those before ``origin`` fall in no window.
         origin: start of the first window. A fixed date, so that windows keep their bounds as rows arrive.
         window_days: length of a window in days, at least 1.
         until: newest event time to cover.
     """
-    step = pd.Timedelta(days=window_days)
+    step = timedelta(days=window_days)
     count = max(0, (until - origin) // step) + 1
-    number = (rows["event_timestamp"] - origin) // step if len(rows) else pd.Series(dtype="int64", index=rows.index)
-    return [Window(origin + i * step, origin + (i + 1) * step, rows[number == i]) for i in range(count)]
+    return [Window(origin + i * step, origin + (i + 1) * step) for i in range(count)]
 
 
-def window_origin(task: Task, current: pd.DataFrame) -> pd.Timestamp | None:
-    """Where a task's windows begin: the first test day, else the day of the first row; None without either."""
+def window_origin(task: Task, oldest: datetime | None) -> datetime | None:
+    """Where a task's windows begin: the first test day, else the day of the oldest row; None without either."""
     if task.split is not None:
-        return pd.Timestamp(task.split.test_from)
-    return current["event_timestamp"].min().normalize() if len(current) else None
+        return datetime.combine(task.split.test_from, time())
+    return None if oldest is None else datetime.combine(oldest.date(), time())
 
 
 def sample_rows(rows: pd.DataFrame, max_rows: int, seed: int) -> pd.DataFrame:

@@ -4,7 +4,7 @@
 `write_profile` and `read_profile` keep it; `distance` compares a column of two profiles.
 """
 
-from monitoring.profile.compare import Distance, distance, ks_threshold, observations, psi, psi_threshold
+from monitoring.profile.compare import Distance, distance, observations
 from monitoring.profile.moments import Moments
 from monitoring.profile.numbers import Numbers
 from monitoring.profile.profile import Column, Profile, read_profile, write_profile
@@ -20,12 +20,9 @@ __all__ = [
     "Source",
     "Tally",
     "distance",
-    "ks_threshold",
     "observations",
     "profile_rows",
     "profile_windows",
-    "psi",
-    "psi_threshold",
     "read_profile",
     "write_profile",
 ]

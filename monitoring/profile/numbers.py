@@ -72,13 +72,26 @@ class Numbers:
         """The highest number that each cell could hold: the upper edge, inclusive."""
         return _to_floats((self.cells << np.uint64(self.dropped)) | np.uint64((1 << self.dropped) - 1))
 
+    @property
+    def middles(self) -> Floats:
+        """The number in the middle of each cell; exact where a cell holds one value."""
+        return self.lows + (self.highs - self.lows) / 2
+
+    @property
+    def usual_size(self) -> float:
+        """Median of the numbers' sizes without zeros, which are zeros in every unit; nan where there is none."""
+        sizes = np.abs(self.middles)
+        order = np.argsort(sizes, kind="stable")
+        order = order[~((self.lows[order] <= 0) & (self.highs[order] >= 0))]
+        reached = np.cumsum(self.counts[order])
+        return float(sizes[order][np.searchsorted(reached, reached[-1] / 2)]) if len(order) else float("nan")
+
     def quantile(self, share: float) -> float:
         """The middle of the cell in which this share of the numbers is reached, 0 to 1; nan without numbers."""
         if not len(self.cells):
             return float("nan")
         i = int(np.searchsorted(np.cumsum(self.counts), share * self.total))
-        i = min(i, len(self.cells) - 1)
-        return float(self.lows[i] + (self.highs[i] - self.lows[i]) / 2)
+        return float(self.middles[min(i, len(self.cells) - 1)])
 
     def share_outside(self, low: float, high: float) -> float:
         """Share of the numbers in cells that lie wholly below ``low`` or above ``high``; 0 without numbers."""

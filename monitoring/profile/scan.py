@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
@@ -50,6 +51,20 @@ class Source:
     time: str = "event_timestamp"
     where: str = "true"
 
+    def sample(self, by: str, most: int) -> Source:
+        """At most about ``most`` of these rows, the same ones in whatever order the table holds them.
+
+        Args:
+            by: column that names a row.
+            most: rows to keep.
+        """
+        table = str(self.table).replace("'", "''")
+        drawn = (
+            f"SELECT {_quoted(by)} FROM read_parquet('{table}') WHERE {self.where} "  # noqa: S608
+            f"ORDER BY md5({_quoted(by)}::VARCHAR) LIMIT {most}"
+        )
+        return replace(self, where=f"({self.where}) AND {_quoted(by)} IN ({drawn})")
+
     @property
     def query(self) -> str:
         """One row per row, every column in the form that is counted."""
@@ -61,7 +76,7 @@ class Source:
         return f"SELECT {', '.join([*chosen, f'{time} AS time'])} FROM read_parquet(?) WHERE {self.where}"  # noqa: S608
 
 
-def profile_rows(source: Source, vocabulary: Tally | None = None) -> Profile:
+def profile_rows(source: Source, vocabulary: frozenset[str] | None = None) -> Profile:
     """The profile of all rows of a source.
 
     Args:
@@ -71,13 +86,12 @@ def profile_rows(source: Source, vocabulary: Tally | None = None) -> Profile:
     Raises:
         MonitoringError: the table cannot be read, or lacks a column.
     """
-    known = _words(vocabulary)
-    parts = [_profile(batch, source, known) for batch in _batches(source, source.query)]
-    return _merged(parts, source, known)
+    parts = [_profile(batch, source, vocabulary) for batch in batches(source)]
+    return _merged(parts, source, vocabulary)
 
 
 def profile_windows(
-    source: Source, windows: Sequence[tuple[datetime, datetime]], vocabulary: Tally | None = None
+    source: Source, windows: Sequence[tuple[datetime, datetime]], vocabulary: frozenset[str] | None = None
 ) -> list[Profile]:
     """The profile of each window of event time, all in one pass.
 
@@ -89,21 +103,32 @@ def profile_windows(
     Raises:
         MonitoringError: the table cannot be read, or lacks a column.
     """
-    known = _words(vocabulary)
     starts, ends = (np.array([_epoch_us(window[i]) for window in windows], dtype=np.int64) for i in (0, 1))
     found: list[list[Profile]] = [[] for _ in windows]
-    query = f"SELECT * FROM ({source.query}) WHERE time >= {starts.min()} AND time < {ends.max()}"  # noqa: S608
-    for batch in _batches(source, query) if windows else ():
+    for batch in batches(source, f"time >= {starts.min()} AND time < {ends.max()}") if windows else ():
         times = batch["time"].to_numpy(zero_copy_only=False)
         number = np.searchsorted(starts, times, side="right") - 1
         for i in np.unique(number[times < ends[number]]):
             inside = (number == i) & (times < ends[i])
             rows = batch if inside.all() else batch.filter(pa.array(inside))
-            found[i].append(_profile(rows, source, known))
-    return [_merged(parts, source, known) for parts in found]
+            found[i].append(_profile(rows, source, vocabulary))
+    return [_merged(parts, source, vocabulary) for parts in found]
 
 
-def _batches(source: Source, query: str) -> Iterator[pa.RecordBatch]:
+def batches(source: Source, condition: str = "true") -> Iterator[pa.RecordBatch]:
+    """The rows of a source, a bounded number at once.
+
+    Args:
+        source: the rows.
+        condition: SQL condition on the columns of the source's query.
+
+    Raises:
+        MonitoringError: the table cannot be read, or lacks a column.
+    """
+    return _ask(source, f"SELECT * FROM ({source.query}) WHERE {condition}")  # noqa: S608
+
+
+def _ask(source: Source, query: str) -> Iterator[pa.RecordBatch]:
     with duckdb.connect() as connection:
         try:
             yield from connection.sql(query, params=[str(source.table)]).to_arrow_reader(_ROWS_AT_ONCE)
@@ -112,6 +137,37 @@ def _batches(source: Source, query: str) -> Iterator[pa.RecordBatch]:
                 f"{source.table} cannot be profiled: {str(error).splitlines()[0]}",
                 remedy="run the step that writes this table again with the present version of polymart",
             ) from error
+
+
+def longest_silence_s(source: Source) -> float:
+    """Longest time between two neighbouring event times; 0 with fewer than two.
+
+    Raises:
+        MonitoringError: the table cannot be read, or lacks a column.
+    """
+    times = f"SELECT DISTINCT time FROM ({source.query}) WHERE time IS NOT NULL"  # noqa: S608
+    gaps = f"SELECT time - lag(time) OVER (ORDER BY time) AS gap FROM ({times})"  # noqa: S608
+    (rows,) = _ask(source, f"SELECT coalesce(max(gap), 0)::DOUBLE AS gap FROM ({gaps})")  # noqa: S608
+    return float(rows["gap"][0].as_py()) / 1e6
+
+
+class EventSpan(NamedTuple):
+    """First and last event time, None without any, and the number of rows that have none."""
+
+    oldest: datetime | None
+    newest: datetime | None
+    undated: int
+
+
+def event_span(source: Source) -> EventSpan:
+    """The event times of a source.
+
+    Raises:
+        MonitoringError: the table cannot be read, or lacks a column.
+    """
+    ends = "make_timestamp(min(time)) AS oldest, make_timestamp(max(time)) AS newest"
+    (rows,) = _ask(source, f"SELECT {ends}, count(*) - count(time) AS undated FROM ({source.query})")  # noqa: S608
+    return EventSpan(*(rows[name][0].as_py() for name in EventSpan._fields))
 
 
 def _merged(parts: list[Profile], source: Source, vocabulary: frozenset[str] | None) -> Profile:
@@ -141,6 +197,24 @@ class _Groups:
         return Tally.of_digests(self._digests[there], counts[there], MAX_GROUPS)
 
 
+def values_by_row(
+    batch: pa.RecordBatch, source: Source, vocabulary: frozenset[str] | None
+) -> dict[str, np.ndarray | pa.Array]:
+    """Each column's value of every row: numbers (nan where missing) as floats, names (null where missing) as texts."""
+    values: dict[str, np.ndarray | pa.Array] = {
+        name: batch["n:" + name].to_numpy(zero_copy_only=False) for name in source.numeric
+    }
+    values |= {name: batch["c:" + name] for name in source.categorical}
+    if source.text:
+        coded = batch["text"].dictionary_encode()
+        split = [_split(text) for text in coded.dictionary.to_pylist()]  # each distinct text is read once
+        codes = coded.indices.fill_null(len(split)).to_numpy(zero_copy_only=False)
+        values[TEXT_LENGTH] = np.array([*map(len, split), np.nan])[codes]
+        if vocabulary is not None:
+            values[TEXT_UNSEEN] = np.array([*(_unseen_share(words, vocabulary) for words in split), np.nan])[codes]
+    return values
+
+
 def _profile(batch: pa.RecordBatch, source: Source, vocabulary: frozenset[str] | None) -> Profile:
     times = _Groups(batch["time"])
     clusters = _Groups(batch["cluster"]) if source.cluster else None
@@ -156,18 +230,14 @@ def _profile(batch: pa.RecordBatch, source: Source, vocabulary: frozenset[str] |
             names=names,
         )
 
-    columns: dict[str, Column] = {}
-    for name in source.numeric:
-        values = batch["n:" + name].to_numpy(zero_copy_only=False)
-        columns[name] = column(np.isfinite(values), Numbers.of(values))
-    for name in source.categorical:
-        columns[name] = column(_known(batch["c:" + name]), names=_tally(batch["c:" + name]))
+    columns = {
+        name: column(np.isfinite(values), Numbers.of(values))
+        if isinstance(values, np.ndarray)
+        else column(_known(values), names=_tally(values))
+        for name, values in values_by_row(batch, source, vocabulary).items()
+    }
     if source.text:
-        known, lengths, unseen, words = _read_texts(batch["text"], vocabulary)
-        columns[TEXT_LENGTH] = column(known, Numbers.of(lengths))
-        columns[TEXT_WORDS] = column(known, names=words)
-        if vocabulary is not None:
-            columns[TEXT_UNSEEN] = column(known, Numbers.of(unseen))
+        columns[TEXT_WORDS] = column(_known(batch["text"]), names=_tally_words(batch["text"]))
     return Profile(batch.num_rows, columns)
 
 
@@ -181,28 +251,21 @@ def _tally(values: pa.Array) -> Tally:
     return Tally.of(names, counted.field("counts").to_numpy(), MAX_NAMES)
 
 
-def _read_texts(texts: pa.Array, vocabulary: frozenset[str] | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, Tally]:
-    """Known rows, words per text, share of unseen words per text, and all words. Each distinct text is read once."""
-    coded = texts.dictionary_encode()
-    split = [text.lower().split() for text in coded.dictionary.to_pylist()]
-    known = _known(texts)
-    codes = coded.indices.drop_null().to_numpy()
+def _tally_words(texts: pa.Array) -> Tally:
+    """Every word as often as it comes."""
     seen: Counter[str] = Counter()
-    for words, times in zip(split, np.bincount(codes, minlength=len(split)).tolist(), strict=True):
-        for word in words:
-            seen[word] += times
-    lengths = np.array([len(words) for words in split], dtype=np.float64)
-    shares = np.array([_unseen_share(words, vocabulary or frozenset()) for words in split], dtype=np.float64)
-    names, counts = np.array(list(seen), dtype=object), np.array(list(seen.values()), dtype=np.int64)
-    return known, lengths[codes], shares[codes], Tally.of(names, counts, MAX_WORDS)
+    for counted in pc.value_counts(texts.drop_null()).to_pylist():
+        for word in _split(counted["values"]):
+            seen[word] += counted["counts"]
+    return Tally.of(np.array(list(seen), dtype=object), list(seen.values()), MAX_WORDS)
+
+
+def _split(text: str) -> list[str]:
+    return text.lower().split()
 
 
 def _unseen_share(words: list[str], vocabulary: frozenset[str]) -> float:
     return sum(word not in vocabulary for word in words) / max(1, len(words))
-
-
-def _words(vocabulary: Tally | None) -> frozenset[str] | None:
-    return None if vocabulary is None else frozenset(vocabulary.names.tolist())
 
 
 def _quoted(name: str) -> str:
