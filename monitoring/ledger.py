@@ -1,133 +1,128 @@
-"""The state folder: what was decided and what was retrained on.
+"""The store of monitoring: an append-only log of every decision, retraining, outcome and hold.
 
-``state.json`` is a `RetrainState`; ``decisions.jsonl`` beside it holds one line per inputs and window, and is only
-ever appended to. A lock file keeps two monitoring passes, or a pass and a submission, apart.
+``ledger.jsonl`` is the only truth; the state of retrainings is added up from it. A line counts from the moment that
+it is on the disk with its line end: what a crash leaves half-written is cut off before the next line is appended.
+Two lock files keep processes apart, ``.lock`` for a pass and ``.retraining.lock`` for who starts or follows a
+retraining; the operating system frees them when their holder dies.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from monitoring.entries import ENTRY, Decided, Entry, fold
 from monitoring.records import Decision, RetrainState
 from polymart.errors import MonitoringError
-from polymart.files import canonical_json, read_json, storage_errors, write_json
+from polymart.files import canonical_json, storage_errors
 
-LEDGER = "decisions.jsonl"
-
-
-def load_state(state_file: Path | None) -> RetrainState:
-    """The state of earlier retrainings; the empty state where there is no file.
-
-    Raises:
-        MonitoringError: the file is no retraining state. An unreadable guard must not pass for "never retrained".
-        StorageError: the file is not JSON.
-    """
-    if state_file is None or not state_file.exists():
-        return RetrainState()
-    try:
-        return RetrainState.model_validate(read_json(state_file))
-    except ValidationError as error:
-        raise MonitoringError(
-            f"{state_file} is not a retraining state: {error}",
-            remedy="restore it from a backup; delete it only if no retraining is running",
-        ) from error
+LEDGER = "ledger.jsonl"
 
 
-@contextmanager
-def locked(state_file: Path) -> Iterator[None]:
-    """Hold the state folder's lock; other processes wait.
+@dataclass(frozen=True)
+class Ledger:
+    """The store in ``folder``, which is made when first written."""
 
-    Raises:
-        StorageError: the folder cannot be written.
-    """
-    with storage_errors(state_file):
-        state_file.parent.mkdir(parents=True, exist_ok=True)
-        with open(state_file.parent / ".lock", "w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        return self.folder / LEDGER
+
+    def entries(self) -> list[Entry]:
+        """Every line, oldest first.
+
+        Raises:
+            MonitoringError: a line is no entry. An unreadable guard must not pass for "never retrained".
+        """
+        *lines, _torn = self.path.read_bytes().split(b"\n") if self.path.exists() else [b""]
+        return [self._parse(number, line) for number, line in enumerate(lines, start=1)]
+
+    def _parse(self, number: int, line: bytes) -> Entry:
+        try:
+            return ENTRY.validate_json(line)
+        except ValidationError as error:
+            raise MonitoringError(
+                f"{self.path} line {number} is not an entry of the ledger: {error}",
+                remedy="restore the file from a backup; delete it only if no retraining is running",
+            ) from error
+
+    def state(self) -> RetrainState:
+        """What is known of earlier retrainings.
+
+        Raises:
+            MonitoringError: the ledger is damaged.
+        """
+        return fold(self.entries())
+
+    def append(self, entry: Entry) -> None:
+        """Add a line; it is on the disk when this returns.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        line = canonical_json(entry.model_dump(mode="json")).encode() + b"\n"
+        with self._held(".append.lock"), open(self.path, "a+b") as handle:
+            handle.truncate(_whole(self.path))
+            handle.write(line)
+            handle.flush()
+            os.fsync(handle.fileno())
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Keep other monitoring passes waiting."""
+        with self._held(".lock"):
             yield
 
+    @contextmanager
+    def retraining(self) -> Iterator[bool]:
+        """Be the only process that starts or follows a retraining; False where another one is."""
+        with storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle = open(self.folder / ".retraining.lock", "w")  # noqa: SIM115
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
-def claim_retraining(state_file: Path, data_digest: str, at: datetime) -> bool:
-    """Mark a retraining as in flight, once per data digest; call it before submitting.
-
-    Args:
-        state_file: the state.
-        data_digest: the data that will be retrained on (`Decision.data_digest`).
-        at: `Decision.decided_at`; starts the cool-down.
-
-    Returns:
-        False if one is in flight or these data were retrained on already: then do not submit.
-    """
-    with locked(state_file):
-        state = load_state(state_file)
-        if state.in_flight or data_digest in state.retrained_digests:
-            return False
-        write_json(
-            state_file,
-            RetrainState(
-                last_retrain_at=at, in_flight=True, retrained_digests=(*state.retrained_digests, data_digest)
-            ).model_dump(mode="json"),
-        )
-        return True
+    @contextmanager
+    def _held(self, name: str) -> Iterator[None]:
+        with storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with open(self.folder / name, "w") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                yield
 
 
-def finish_retraining(state_file: Path, *, succeeded: bool) -> None:
-    """Mark the retraining as over. After a failure its data may be retrained on again, after the cool-down."""
-    with locked(state_file):
-        state = load_state(state_file)
-        if not state.in_flight:
-            return
-        digests = state.retrained_digests if succeeded else state.retrained_digests[:-1]
-        write_json(
-            state_file,
-            state.model_copy(update={"in_flight": False, "retrained_digests": digests}).model_dump(mode="json"),
-        )
+def _whole(path: Path) -> int:
+    """Bytes up to the last line end."""
+    return path.read_bytes().rfind(b"\n") + 1
 
 
-def _key(inputs_digest: str, decision: Decision) -> tuple[str, str, str]:
-    return inputs_digest, str(decision.window_start), str(decision.window_end)
+def decisions(entries: list[Entry]) -> list[Decided]:
+    """The decisions among ``entries``."""
+    return [entry for entry in entries if isinstance(entry, Decided)]
 
 
-def _entries(path: Path) -> Iterator[tuple[str, Decision]]:
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            entry = json.loads(line)
-            yield entry["inputs_digest"], Decision.model_validate(entry["decision"])
-        except (json.JSONDecodeError, KeyError, TypeError, ValidationError):
-            continue  # a line torn by a crash: its window is decided again
+def recall(entries: list[Entry], inputs_digest: str, at: datetime) -> tuple[int, Decision | None]:
+    """The newest decision on these inputs at that time of theirs, and where it stands; (their number, None) if none."""
+    for place, entry in reversed(list(enumerate(entries))):
+        if isinstance(entry, Decided) and (entry.inputs_digest, entry.decision.decided_at) == (inputs_digest, at):
+            return place, entry.decision
+    return len(entries), None
 
 
-def recall(state_file: Path, inputs_digest: str) -> Decision | None:
-    """The decision already taken on these inputs, if any: a second pass repeats it instead of judging anew."""
-    for digest, decision in _entries(state_file.parent / LEDGER):
-        if digest == inputs_digest:
-            return decision
-    return None
-
-
-def record(state_file: Path, inputs_digest: str, decision: Decision) -> None:
-    """Append a decision unless one stands for the same inputs and window."""
-    path = state_file.parent / LEDGER
-    if any(_key(digest, other) == _key(inputs_digest, decision) for digest, other in _entries(path)):
-        return
-    line = canonical_json({"inputs_digest": inputs_digest, "decision": decision.model_dump(mode="json")}) + "\n"
-    with storage_errors(path), open(path, "a+b") as handle:
-        if handle.tell() and not _ends_with_newline(path):
-            line = "\n" + line
-        handle.write(line.encode())
-        handle.flush()
-        os.fsync(handle.fileno())
-
-
-def _ends_with_newline(path: Path) -> bool:
-    with open(path, "rb") as handle:
-        handle.seek(-1, os.SEEK_END)
-        return handle.read(1) == b"\n"
+def newest_decision(entries: list[Entry]) -> Decision | None:
+    """The decision that stands; None before the first."""
+    taken = decisions(entries)
+    return taken[-1].decision if taken else None

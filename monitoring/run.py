@@ -1,54 +1,28 @@
-"""One monitoring pass: drift, decision, report, ledger."""
+"""One monitoring pass: drift, then for every window that is due a decision, a report and a line in the ledger."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
-from monitoring.decision import decide
+from monitoring.decision import ROLLBACK_COMMAND, decide
 from monitoring.drift import detect_drift
-from monitoring.ledger import load_state, locked, recall, record
-from monitoring.records import Decision, WindowSummary
+from monitoring.entries import Decided, Entry, fold
+from monitoring.ledger import Ledger, decisions, recall
+from monitoring.records import Decision
 from monitoring.report import write_report
-from monitoring.schema import DriftReport, TaskReport
+from monitoring.schema import DriftReport
+from monitoring.signals.tables import Sources
+from monitoring.summaries import PreviousPerformance, as_of, summarise
 from polymart.config import Suite
+from polymart.files import digest_text
 
-_NO_EVENTS = datetime(1970, 1, 1)  # the clock of a report without any event
-
-
-class ReleaseGate(BaseModel):
-    """What is known of a task's releases on the newest window, in the unit of the window's own metric."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    gate: float
-    """The value that labelled performance must reach."""
-    previous_performance: float | None = None
-    """The previous release's performance on the newest window; None where unknown: then no rollback."""
-
-
-def summarise(task: TaskReport, data_digest: str, gate: ReleaseGate | None = None) -> list[WindowSummary]:
-    """A task's windows as `decide` reads them; the gate concerns the newest only."""
-    return [
-        WindowSummary(
-            task=task.name,
-            start=window.start,
-            end=window.end,
-            num_columns=len(window.judged),
-            num_drifted=len(window.drifted),
-            failures=window.failures,
-            data_digest=data_digest,
-            performance=window.performance.value if window.performance else None,
-            higher_is_better=window.performance.higher_is_better if window.performance else True,
-            gate=gate.gate if gate and window is task.newest else None,
-            previous_performance=gate.previous_performance if gate and window is task.newest else None,
-        )
-        for window in task.windows
-    ]
+NO_EVENTS = datetime(1970, 1, 1)
+"""The clock of a report without any event."""
+WINDOWS = "windows"
 
 
 def run_monitoring(
@@ -57,12 +31,19 @@ def run_monitoring(
     suite: Suite,
     out: Path,
     data_origin: Mapping[str, str],
-    submit_command: str,
-    state_file: Path | None = None,
+    submit_command: str = "",
+    rollback_command: str = ROLLBACK_COMMAND,
     *,
-    gates: Mapping[str, ReleaseGate] | None = None,
+    release: str = "",
+    ledger: Ledger | None = None,
+    previous: PreviousPerformance | None = None,
+    sources: Sources | None = None,
+    clock: datetime | None = None,
 ) -> Decision:
     """Compare, decide, report. A second pass over the same inputs writes the same bytes and repeats the decision.
+
+    Windows that ended since the last pass are decided first, in order, each as if the pass had come at its end; their
+    reports go to ``windows/<last day>/``. Only the newest decision is acted on.
 
     Args:
         examples: folder of ``<task>.parquet`` example tables.
@@ -71,30 +52,75 @@ def run_monitoring(
         out: folder for ``report.html``, ``report.json``, ``decision.json`` and ``evidently/``.
         data_origin: task to origin (``real``, ``synthetic`` ...), shown in the report.
         submit_command: the retraining command; ``{data_digest}`` in it becomes the data's digest.
-        state_file: ``state.json`` of the state folder; None decides without history and keeps none.
-        gates: task to what is known of its releases; tasks without one are never rolled back.
+        rollback_command: shown where a rollback is due.
+        release: what is watched.
+        ledger: earlier decisions and retrainings; None decides without history and keeps none.
+        previous: asked for the previous release's performance where the present one misses its gate; without it
+            nothing is rolled back.
+        sources: what signals read beside the tables.
+        clock: the wall clock, naive UTC, for quiet hours and holds; event time where it is not given.
+
+    Returns:
+        The newest decision.
 
     Raises:
-        MonitoringError: tables or state break their contract.
-        StorageError: ``out`` or the state folder cannot be written.
+        MonitoringError: tables or ledger break their contract.
+        StorageError: ``out`` or the ledger cannot be written.
     """
-    report = detect_drift(examples, predictions, suite, out, data_origin=data_origin)
-    command = submit_command.replace("{data_digest}", report.data_digest)
-    with locked(state_file) if state_file else nullcontext():
-        decision = recall(state_file, report.inputs_digest) if state_file else None
-        if decision is None:
-            decision = _decide(report, suite, state_file, command, gates or {})
-        # The report is written before the ledger: a crash between the two decides again, to the same end.
-        write_report(report.model_copy(update={"decision": decision}), out)
-        if state_file:
-            record(state_file, report.inputs_digest, decision)
-    return decision
+    with ledger.passing() if ledger else nullcontext():
+        report = detect_drift(examples, predictions, suite, out, data_origin=data_origin, sources=sources)
+        commands = {
+            "command": submit_command.replace("{data_digest}", report.data_digest),
+            "rollback_command": rollback_command,
+        }
+        desk = _Desk(suite, release, commands, ledger, previous, clock)
+        for end in desk.missed(report):
+            desk.settle(as_of(report, end), out / WINDOWS / f"{end:%Y-%m-%d}")
+        return desk.settle(report, out)
 
 
-def _decide(
-    report: DriftReport, suite: Suite, state_file: Path | None, command: str, gates: Mapping[str, ReleaseGate]
-) -> Decision:
-    history = [
-        summary for task in report.tasks for summary in summarise(task, report.data_digest, gates.get(task.name))
-    ]
-    return decide(history, suite.monitoring, load_state(state_file), report.newest_event or _NO_EVENTS, command=command)
+@dataclass(frozen=True)
+class _Desk:
+    """Where the windows of one pass are decided, one after the other."""
+
+    suite: Suite
+    release: str
+    commands: Mapping[str, str]
+    ledger: Ledger | None
+    previous: PreviousPerformance | None
+    clock: datetime | None
+
+    def missed(self, report: DriftReport) -> list[datetime]:
+        """Ends of the windows that closed since the last decision; none before the first."""
+        taken = decisions(self.ledger.entries()) if self.ledger else []
+        if not taken or report.newest_event is None:
+            return []
+        last, ends = (
+            max(entry.decision.decided_at for entry in taken),
+            {window.end for task in report.tasks for window in task.windows},
+        )
+        return sorted(end for end in ends if last < end < report.newest_event)
+
+    def settle(self, report: DriftReport, out: Path) -> Decision:
+        """Decide, or repeat what was decided on these inputs; write the report, then the ledger."""
+        entries = self.ledger.entries() if self.ledger else []
+        inputs = digest_text(f"{self.release}\n{report.inputs_digest}")
+        place, taken = recall(entries, inputs, report.newest_event or NO_EVENTS)
+        # a retraining that was due and held back is asked about again: what held it back may be over
+        decision = taken if taken and not taken.blocked_by else self._decide(report, entries)
+        # A crash between the two writes decides again, to the same end.
+        before = entries[:place] if decision == taken else entries
+        write_report(report.model_copy(update={"decision": decision, "log": tuple(before)}), out)
+        if self.ledger and decision != taken:
+            self.ledger.append(Decided(release=self.release, inputs_digest=inputs, decision=decision))
+        return decision
+
+    def _decide(self, report: DriftReport, entries: list[Entry]) -> Decision:
+        return decide(
+            summarise(report, self.suite, self.previous),
+            self.suite.monitoring,
+            fold(entries),
+            report.newest_event or NO_EVENTS,
+            clock=self.clock,
+            **self.commands,
+        )

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from monitoring.entries import Entry
 from monitoring.records import Decision, Record
 from polymart.errors import MonitoringError
 from polymart.files import read_json
@@ -56,18 +57,22 @@ class ColumnDrift(Record):
     """Largest distance of the two distribution functions, 0 to 1; None for categories."""
     ks_threshold: float | None = None
     """KS distance from which the column counts as drifted, too: it sees what moves inside a bucket of PSI."""
+    dependence: float | None = None
+    """Share of the scores' variance that goes with the column in the reference, 0 to 1; None where it is unknown."""
     note: str = ""
     """Why the column was not judged."""
     distribution: Distribution | None = None
     """Of a drifted column; None elsewhere, so that the report stays small."""
 
     @property
+    def strength(self) -> float:
+        """Distance in units of its threshold, the larger of PSI and KS; 0 where it was not judged."""
+        distances = ((self.psi, self.threshold), (self.ks, self.ks_threshold))
+        return max((value / bound for value, bound in distances if value is not None and bound), default=0.0)
+
+    @property
     def drifted(self) -> bool:
-        return _reaches(self.psi, self.threshold) or _reaches(self.ks, self.ks_threshold)
-
-
-def _reaches(value: float | None, bound: float | None) -> bool:
-    return value is not None and bound is not None and value >= bound
+        return self.strength >= 1
 
 
 class QualityFinding(Record):
@@ -259,6 +264,8 @@ class DriftReport(Record):
     notes: tuple[str, ...] = ()
     """One line per task or table that was left out."""
     decision: Decision | None = None
+    log: tuple[Entry, ...] = ()
+    """The ledger as it stood before this decision: earlier decisions, retrainings, outcomes and holds."""
 
 
 def read_report(path: Path) -> DriftReport:

@@ -1,4 +1,4 @@
-"""Where monitoring's retrainings run: on Kubeflow Pipelines, or in this process where no server is set."""
+"""Where monitoring's retrainings run: on Kubeflow Pipelines, or in this process where no server is named."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from monitoring.records import Run
-from monitoring.retraining import Found, Orchestrator, State
-from pipelines.client import FINAL_STATES, Submission, submit
+from monitoring.retraining import Found, State
+from pipelines.client import Order, Server, find_runs, get_run, submit
+from pipelines.client import Run as KubeflowRun
 from pipelines.compiling import compile_pipeline, load_pipeline
 from pipelines.local import Event, StepFailed, run_local
-from pipelines.runs import find_run
 from polymart.config import Settings, Suite
-from polymart.errors import SettingError
 from polymart.version import code_version
-
-EXPERIMENT = "polymart-retraining"
 
 
 @dataclass(frozen=True)
@@ -30,48 +27,46 @@ class Training:
     environment: str
     repository: str
 
-    def arguments(self, data_digest: str) -> dict[str, Any]:
+    def arguments(self, run: Run) -> dict[str, Any]:
         """Arguments of the training pipeline; the data's digest makes every step read them anew."""
         return {
             "suite": self.suite.to_json(),
-            "data_version": data_digest,
+            "data_version": run.data_digest,
             "code_version": code_version(),
-            "tracking_uri": self.settings.tracking_uri,
-            "repository": self.repository,
             "environment": self.environment,
         }
 
 
 @dataclass(frozen=True)
 class KubeflowRuns:
-    """Retrainings as runs of Kubeflow Pipelines."""
+    """Retrainings as runs of Kubeflow Pipelines; their pods know the registry and the deployment repository."""
 
     training: Training
-
-    @property
-    def _server(self) -> dict[str, Any]:
-        return {"host": self.training.settings.kfp_host, "token_file": self.training.settings.kfp_token_file}
+    server: Server
 
     def find(self, run: Run) -> Found | None:
-        """The run of this name; one that was deleted after it began has failed."""
-        found = find_run(run.name, run_id=run.run_id, **self._server)
-        if found:
-            return _found(found)
-        return Found(run.run_id, "failed", "DELETED", error="the server does not know it any more") if run.run_id else None
+        """The run of this name; the time between a submission and its line in the ledger is bridged by the name."""
+        if run.run_id:
+            return _found(get_run(self.server, run.run_id))
+        known = find_runs(self.server, run.name, limit=1)
+        return _found(known[0]) if known else None
 
     def start(self, run: Run) -> Found:
-        """Submit it."""
-        arguments = self.training.arguments(run.data_digest)
+        """Submit it, unless a run of the same suite, code and data works or has succeeded: then it is that one."""
         with tempfile.TemporaryDirectory(prefix="polymart-retrain-") as folder:
-            package = compile_pipeline("training", Path(folder) / "training.yaml")
-            return _found(
-                submit(package, experiment=EXPERIMENT, run_name=run.name, arguments=arguments, **self._server)
-            )
+            cluster, file = self.server.cluster, Path(folder) / "training.yaml"
+            package = compile_pipeline("training", file, cluster=cluster)
+            suite, arguments = self.training.suite.name, self.training.arguments(run)
+            order = Order("training", suite, package, cluster.experiment, arguments)
+            started, _ = submit(self.server, order, name=f"{order.family}{order.key}-{run.name}")
+        return _found(started)
 
 
-def _found(run: Submission) -> Found:
-    state: State = "succeeded" if run.succeeded else "failed" if run.state in FINAL_STATES else "running"
-    return Found(run.run_id, state, run.state, run.url, run.error)
+def _found(run: KubeflowRun) -> Found:
+    ended: State = "succeeded" if run.succeeded else "failed"
+    return Found(
+        run.run_id, "running" if run.in_flight or run.state == "CANCELING" else ended, run.state, run.url, run.error
+    )
 
 
 @dataclass(frozen=True)
@@ -82,32 +77,17 @@ class LocalRuns:
     listen: Callable[[Event], None]
 
     def find(self, run: Run) -> None:
-        """None: whoever asks holds the lock, so the process that ran it is dead; begun again, it reuses what was done."""
+        """None: who asks holds the lock, so the process that ran it is dead. Begun again, it reuses what was done."""
 
     def start(self, run: Run) -> Found:
         """Run it; a failed step is a failed run."""
-        work = self.training.settings.work_dir.resolve()
+        settings = self.training.settings
+        work = settings.work_dir.resolve()
         log = work / "runs" / run.name / "run.log"
-        arguments = self.training.arguments(run.data_digest)
+        told = {"tracking_uri": settings.tracking_uri, "repository": self.training.repository}
+        pipeline, arguments = load_pipeline("training"), self.training.arguments(run) | told
         try:
-            run_local(load_pipeline("training"), arguments, root=work / "pipelines", log=log, listen=self.listen)
+            run_local(pipeline, arguments, root=work / "pipelines", log=log, listen=self.listen)
         except StepFailed as error:
             return Found(run.name, "failed", "FAILED", str(log), str(error))
         return Found(run.name, "succeeded", "SUCCEEDED", str(log))
-
-
-def orchestrator(training: Training, listen: Callable[[Event], None]) -> Orchestrator:
-    """Kubeflow Pipelines where ``POLYMART_KFP_HOST`` names a server, this process otherwise.
-
-    Raises:
-        SettingError: a server is named, but the deployment repository is a folder that its pods cannot reach.
-    """
-    if not training.settings.kfp_host:
-        return LocalRuns(training, listen)
-    if Path(training.repository).is_absolute() and not training.settings.deploy_repo:
-        raise SettingError(
-            f"a retraining on {training.settings.kfp_host} cannot promote to {training.repository}, a folder of this "
-            "machine",
-            remedy="set POLYMART_DEPLOY_REPO to the address of the deployment repository",
-        )
-    return KubeflowRuns(training)
