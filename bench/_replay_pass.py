@@ -1,0 +1,74 @@
+"""Monitoring passes over a world, one a week: what each decided and what its report names first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench._replay_world import World, week_end
+from monitoring.ledger import Ledger
+from monitoring.run import run_monitoring
+from monitoring.schema import TaskReport, read_report
+from polymart.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass.
+
+    Attributes:
+        week: number of the newest week, from 0.
+        action: keep, watch, retrain or rollback.
+        reasons: of the decision.
+        named: task to what its newest window names as moved, as (kind, column), most important first.
+        before: the same for the window before.
+    """
+
+    week: int
+    action: str
+    reasons: list[str]
+    named: dict[str, list[list[str]]]
+    before: dict[str, list[list[str]]]
+
+
+def watch(world: World, weeks: range, folder: Path) -> Iterator[Pass]:
+    """Passes over the given weeks with one state; those made before are only read."""
+    for week in weeks:
+        kept = folder / f"week-{week:02}.json"
+        if not kept.is_file():
+            write_json(kept, one_pass(world, week, folder))
+        yield Pass(**read_json(kept))
+
+
+def one_pass(world: World, week: int, folder: Path) -> dict[str, Any]:
+    """Write the tables of a week, run the monitoring pass over them, read its report."""
+    inputs, out = folder / "inputs", folder / "report"
+    world.write(week_end(week), inputs)
+    decision = run_monitoring(
+        inputs / "examples",
+        inputs / "predictions",
+        world.suite,
+        out,
+        data_origin={},
+        submit_command="",
+        ledger=Ledger(folder / "state"),
+    )
+    report = read_report(out / "report.json")
+    return {
+        "week": week,
+        "action": decision.action,
+        "reasons": list(decision.reasons),
+        "named": {task.name: named(task, -1) for task in report.tasks},
+        "before": {task.name: named(task, -2) for task in report.tasks if len(task.windows) > 1},
+    }
+
+
+def named(task: TaskReport, position: int) -> list[list[str]]:
+    """What a window names, as (kind of signal or of column, column), most important first."""
+    window = task.windows[position]
+    broken = [["quality", finding.column] for finding in window.quality if finding.failed]
+    signals = [(signal.strength, [signal.kind, signal.column]) for signal in window.moved_signals]
+    columns = [((one.psi or 0) / (one.threshold or 1), [one.kind, one.name]) for one in window.drifted]
+    return broken + [entry for _, entry in sorted([*signals, *columns], key=lambda found: -found[0])]
