@@ -22,16 +22,19 @@ METRICS: dict[str, tuple[str, bool]] = {
 """Metric and whether higher is better, by kind of task."""
 
 
+NAMING = ("multiclass", "multilabel", "tagging", "retrieval")
+"""Kinds that predict names, of which the best one is right or wrong."""
+
+
 def score_rows(kind: Kind, rows: pd.DataFrame) -> float | None:
     """The metric over prediction rows; None where it is undefined (no rows, one class, labels not comparable)."""
     column = "score" if kind == "binary" else "prediction"
     rows = rows.dropna(subset=["label", column])
     if rows.empty:
         return None
-    if kind in ("multilabel", "tagging", "retrieval"):
-        return _top_label_hit(rows)
-    if kind == "multiclass":
-        return float((rows["label"].astype(str) == rows["prediction"].astype(str)).mean())
+    if kind in NAMING:
+        found = hits(kind, rows)
+        return None if found is None else float(found.mean())
     labels, values = (pd.to_numeric(rows[name], errors="coerce") for name in ("label", column))
     if labels.isna().any() or values.isna().any():
         return None
@@ -49,14 +52,21 @@ def _rank_correlation(labels: pd.Series, values: pd.Series) -> float | None:
     return float(labels.corr(values, method="spearman"))
 
 
-def _top_label_hit(rows: pd.DataFrame) -> float | None:
-    """Share of rows whose predicted top label is among the labels; None where one is a name, the other a position."""
+def hits(kind: Kind, rows: pd.DataFrame) -> np.ndarray | None:
+    """Whether the best name of each row is right; None where labels are names and predictions positions, or so.
+
+    Args:
+        kind: one of `NAMING`.
+        rows: with known ``label`` and ``prediction``.
+    """
+    if kind == "multiclass":
+        return (rows["label"].astype(str) == rows["prediction"].astype(str)).to_numpy()
     if not rows["label"].map(lambda label: isinstance(label, list | tuple | np.ndarray)).all():
         return None
     names = {isinstance(label, str) for labels in rows["label"] for label in labels}
     if names != {isinstance(top, str) for top in rows["prediction"]}:
         return None
-    return float(np.mean([top in list(labels) for top, labels in zip(rows["prediction"], rows["label"], strict=True)]))
+    return np.array([top in list(labels) for top, labels in zip(rows["prediction"], rows["label"], strict=True)])
 
 
 def compare(kind: Kind, reference: pd.DataFrame, current: pd.DataFrame) -> Performance | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from monitoring.schema import Signal
-from polymart.config import Task
+from polymart.config import Slice, Task
 
 
 class Span(NamedTuple):
@@ -23,6 +24,8 @@ class Span(NamedTuple):
 
 Found = tuple[int, Signal]
 """Number of a window and a signal of it."""
+PAST = "past"
+"""Column of the reference: the number of its own window, -1 for a row without event time."""
 
 
 @dataclass(frozen=True)
@@ -30,64 +33,73 @@ class Rows:
     """One table of a task: what it usually holds, and what it held in each window.
 
     Attributes:
-        reference: rows of the past; ``cluster`` names what is independent, ``event_timestamp`` may be missing.
-        windows: rows of consecutive windows, oldest first.
-        window_days: length of a window.
+        reference: rows of the past, with ``cluster`` (what is independent) and ``past``.
+        windows: rows of consecutive windows, oldest first, with ``cluster``.
     """
 
     reference: pd.DataFrame
     windows: tuple[pd.DataFrame, ...]
-    window_days: int
 
-    def map(self, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Rows:
-        """The same change on every part."""
-        return Rows(change(self.reference), tuple(change(rows) for rows in self.windows), self.window_days)
-
-    def where(self, column: str, value: object) -> Rows:
-        """The rows whose ``column`` is ``value``."""
-        return self.map(lambda rows: rows[rows[column] == value])
-
-    @cached_property
-    def usual_windows(self) -> tuple[pd.DataFrame, ...]:
-        """The reference cut into windows of the same length; none where it has no event times.
+    @classmethod
+    def of(cls, reference: pd.DataFrame, windows: Sequence[pd.DataFrame], window_days: int) -> Rows:
+        """Rows whose reference is cut into windows of the same length, too.
 
         They show how far windows differ when nothing is wrong: a shop has weeks.
         """
-        if "event_timestamp" not in self.reference or not len(self.reference):
-            return ()
-        times = self.reference["event_timestamp"]
-        if times.isna().all():
-            return ()
-        number = (times - times.min().normalize()) // pd.Timedelta(days=self.window_days)
-        return tuple(rows for _, rows in self.reference.groupby(number))
+        times = reference["event_timestamp"]
+        number = (times - times.min()) // pd.Timedelta(days=window_days)
+        return cls(reference.assign(**{PAST: number.fillna(-1).astype("int64")}), tuple(windows))
+
+    def map(self, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Rows:
+        """The same change on every part."""
+        return Rows(change(self.reference), tuple(change(rows) for rows in self.windows))
+
+    @property
+    def held_out(self) -> Rows:
+        """Without the training rows in the reference: nothing of a training row can be unseen."""
+        return Rows(self.reference[self.reference["split"] != "train"], self.windows)
+
+    @cached_property
+    def past_windows(self) -> tuple[pd.DataFrame, ...]:
+        """The reference's own windows, oldest first."""
+        return tuple(rows for number, rows in self.reference.groupby(PAST) if number >= 0)
+
+    def has(self, column: str | None) -> bool:
+        """Whether every part has the column."""
+        return column is not None and all(column in part for part in (self.reference, *self.windows))
 
 
-def cut(rows: pd.DataFrame, spans: list[Span]) -> tuple[pd.DataFrame, ...]:
+def cut(rows: pd.DataFrame, spans: Sequence[Span]) -> tuple[pd.DataFrame, ...]:
     """The rows of each window."""
     times = rows["event_timestamp"]
     return tuple(rows[(times >= span.start) & (times < span.end)] for span in spans)
 
 
-def slices_of(task: Task, rows: Rows) -> Iterator[tuple[str, Rows]]:
-    """The rows of each group of the task's slices that the reference knows; slices whose column is absent are left out.
+def sample(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """At most ``most`` rows; which ones depends on their ids alone."""
+    ids = rows["example_id"].astype(str).to_numpy(object)
+    return rows.iloc[np.argsort(pd.util.hash_array(ids), kind="stable")[:most]]
 
-    Groups are named as the evaluation names them.
+
+def grouped(task: Task, rows: Rows) -> Iterator[tuple[Slice, Rows]]:
+    """The rows with their ``group`` of each slice whose column is there; groups are named as the evaluation names them.
+
+    All parts are grouped together, so that rare values go by one name everywhere.
     """
     from polymart.evaluation.slices import groups_of  # lazily: it brings torch along
 
-    for slice_ in task.slices:
-        if any(slice_.column not in part for part in (rows.reference, *rows.windows)):
-            continue
-        name = f"{slice_.name} (slice)"
-        grouped = _grouped(rows, lambda part, slice_=slice_: groups_of(part, slice_).astype(str), name)
-        for group in sorted(grouped.reference[name].unique()):
-            yield f"{slice_.name}: {group}", grouped.where(name, group)
-
-
-def _grouped(rows: Rows, group: Callable[[pd.DataFrame], pd.Series], name: str) -> Rows:
-    """``rows`` with their group; all parts are grouped together, so that rare values go by one name everywhere."""
     parts = [rows.reference, *rows.windows]
-    together = group(pd.concat(parts, ignore_index=True)).to_numpy()
-    ends = pd.Series([len(part) for part in parts]).cumsum()
-    named = [part.assign(**{name: together[end - len(part) : end]}) for part, end in zip(parts, ends, strict=True)]
-    return Rows(named[0], tuple(named[1:]), rows.window_days)
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    for slice_ in task.slices:
+        if rows.has(slice_.column):
+            column = pd.concat([part[[slice_.column]] for part in parts], ignore_index=True)
+            names = np.split(groups_of(column, slice_).astype(str).to_numpy(object), ends)
+            named = [part.assign(group=group) for part, group in zip(parts, names, strict=True)]
+            yield slice_, Rows(named[0], tuple(named[1:]))
+
+
+def slices_of(task: Task, rows: Rows) -> Iterator[tuple[str, Rows]]:
+    """The rows of each group of the task's slices that the reference knows."""
+    for slice_, named in grouped(task, rows):
+        for group in sorted(named.reference["group"].unique()):
+            yield f"{slice_.name}: {group}", named.map(lambda part, group=group: part[part["group"] == group])

@@ -44,7 +44,7 @@ def compare_shares(rows: Rows, column: str) -> Iterator[tuple[int, Change]]:
     largest = max(
         (
             psi(usual, _counts(part, column, names))
-            for part in rows.usual_windows
+            for part in rows.past_windows
             if part["cluster"].nunique() >= MIN_CLUSTERS
         ),
         default=0.0,

@@ -2,68 +2,128 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from monitoring.signals.rows import Rows, Span, cut
+from monitoring.signals.vectors import Vectors
 from monitoring.task_tables import label_names, load_predictions
-from monitoring.window import REFERENCE_SPLITS, Sides, read_table, sample_rows, split_sides
+from monitoring.window import REFERENCE_SPLITS, Sides, read_table, split_sides
 from polymart.config import Suite, Task
 
+ENTITIES = ("household_id", "campaign_id", "category_id", "store_id")
 _KEYS = ["example_id", "split"]
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What signals read beside example and prediction tables; each may be absent."""
+    """What signals read beside example and prediction tables; without a source its signals are absent."""
+
+    vectors: Vectors | None = None
+    """The release's encoder (`monitoring.signals.encoder.EncoderVectors`), for drift of vectors."""
+    log: Path | None = None
+    """Folder of the prediction log, for latency, errors, volume and labels from feedback."""
+    store: Path | None = None
+    """Folder of the feature store, for training/serving skew; needs ``log``."""
+    key: bytes | None = field(default=None, repr=False)
+    """Secret of the log's pseudonyms, where entities are households."""
 
 
-def task_rows(task: Task, examples: Path, predictions: Path, suite: Suite, spans: list[Span]) -> tuple[Rows, Rows]:
-    """Example rows and prediction rows of a task, at most ``max_rows`` in each part.
+@dataclass(frozen=True)
+class TaskRows:
+    """The rows of one task.
 
-    Prediction rows know the columns of the task's slices, and a label that the example table knows where they have
-    none: labels arrive late.
+    Attributes:
+        examples: example rows with inputs, label, entity keys and the slices' columns.
+        predictions: prediction rows with the slices' columns; a label that only the examples know is filled in, for
+            labels arrive late.
+        counts: example rows of each window before sampling.
+        newest: newest event time of the example rows; None without rows.
+        labels: label map, where the task has one.
+    """
+
+    examples: Rows
+    predictions: Rows
+    counts: tuple[int, ...]
+    newest: datetime | None
+    labels: list[str] | None
+
+
+def task_rows(task: Task, examples: Path, predictions: Path, suite: Suite, spans: list[Span]) -> TaskRows:
+    """The rows of a task, at most ``max_rows`` in each part.
 
     Raises:
         MonitoringError: a table breaks its written contract.
     """
-    sides = _read_examples(task, examples)
-    predicted = load_predictions(task, predictions, label_names(examples, task.name))
-    known = pd.concat([sides.reference, sides.current], ignore_index=True)
-    joined = [_join(part, known, task) for part in (predicted.reference, predicted.current)]
-    return (
-        _rows(sides, spans, suite),
-        _rows(Sides(joined[0], joined[1], predicted.undated), spans, suite),
+    shown, labels = _read_examples(task, examples), label_names(examples, task.name)
+    told = load_predictions(task, predictions, labels)
+    known = pd.concat([shown.reference, shown.current], ignore_index=True)
+    joined = (_join(part, known, task, labels) for part in (told.reference, told.current))
+    times = shown.current["event_timestamp"]
+    return TaskRows(
+        examples=_rows(shown, spans, suite),
+        predictions=_rows(Sides(*joined, told.undated), spans, suite),
+        counts=tuple(len(rows) for rows in cut(shown.current, spans)),
+        newest=times.max().to_pydatetime() if len(times) else None,
+        labels=labels,
     )
+
+
+def hashed(clusters: pd.Series) -> np.ndarray:
+    """Names of clusters as numbers, which compare faster; the same name gives the same number."""
+    return pd.util.hash_array(clusters.astype(str).to_numpy(object))
+
+
+def sample_clusters(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """At most ``most`` rows, in whole clusters (what follows what within one must stay), whatever the table's order."""
+    if len(rows) <= most:
+        return rows
+    names = rows["cluster"].drop_duplicates()
+    order = names.sort_values()
+    sizes = rows["cluster"].value_counts().reindex(order).cumsum()
+    # The first cluster stays even if it alone is too large.
+    return rows[rows["cluster"].isin(order[: max(1, int((sizes <= most).sum()))])].iloc[:most]
 
 
 def _read_examples(task: Task, examples: Path) -> Sides:
     inputs = task.inputs
     named = [inputs.text, inputs.text_pair, inputs.image, task.cluster, task.label]
     columns = [*inputs.numeric, *inputs.categorical, *(slice_.column for slice_ in task.slices)]
-    optional = [name for name in (*named, *columns) if name is not None]
+    optional = [name for name in (*named, *columns, *ENTITIES, "label_end") if name is not None]
     table = read_table(examples / f"{task.name}.parquet", _KEYS, ["event_timestamp", *optional])
-    table["cluster"] = table[task.cluster if task.cluster in table else "example_id"].astype(str)
+    table["cluster"] = hashed(table[task.cluster if task.cluster in table else "example_id"])
     return split_sides(table, f"examples of {task.name}", REFERENCE_SPLITS["examples"])
 
 
-def _join(rows: pd.DataFrame, examples: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """Prediction rows with the slices' columns and late labels of the examples of the same id."""
+def _join(rows: pd.DataFrame, examples: pd.DataFrame, task: Task, labels: list[str] | None) -> pd.DataFrame:
+    """Prediction rows with the slices' columns, and with late labels, of the examples of the same id."""
     slices = {slice_.column for slice_ in task.slices if slice_.column in examples and slice_.column not in rows}
-    late = {task.label: "late_label"} if task.label in examples else {}
-    wanted = examples[["example_id", *sorted(slices)]].assign(**{new: examples[old] for old, new in late.items()})
+    wanted = examples[["example_id", *sorted(slices)]]
+    if late := rows["label"].isna().any() and task.label in examples:
+        wanted = wanted.assign(late_label=named_labels(examples[task.label], labels))
     joined = rows.merge(wanted.drop_duplicates("example_id"), on="example_id", how="left")
     if late:
         joined["label"] = joined["label"].where(joined["label"].notna(), joined.pop("late_label"))
-    return joined
+    return joined.assign(cluster=hashed(joined["cluster"]))
+
+
+def named_labels(column: pd.Series, labels: list[str] | None) -> pd.Series:
+    """Lists of positions in the label map become lists of names, as predictions tell them; others stay."""
+    if labels is None:
+        return column
+    return column.map(
+        lambda value: [labels[place] for place in value] if isinstance(value, list | np.ndarray) else value
+    )
 
 
 def _rows(sides: Sides, spans: list[Span], suite: Suite) -> Rows:
-    most, seed = suite.monitoring.max_rows, suite.seed
+    most = suite.monitoring.max_rows
     reference = sides.reference
     if "event_timestamp" not in reference:
         reference = reference.assign(event_timestamp=pd.Series(pd.NaT, reference.index, dtype="datetime64[us]"))
-    windows = tuple(sample_rows(rows, most, seed) for rows in cut(sides.current, spans))
-    return Rows(sample_rows(reference, most, seed), windows, suite.monitoring.window_days)
+    windows = tuple(sample_clusters(rows, most) for rows in cut(sides.current, spans))
+    return Rows.of(sample_clusters(reference, most), windows, suite.monitoring.window_days)

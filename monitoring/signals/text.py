@@ -29,7 +29,7 @@ def watch_text(task: Task, rows: Rows) -> Iterator[Found]:
         rows: example rows; ``split`` tells the training rows, which make the vocabulary.
     """
     for column in (task.inputs.text, task.inputs.text_pair):
-        if column is not None and all(column in part for part in (rows.reference, *rows.windows)):
+        if column is not None and rows.has(column):
             yield from _watch_column(task.name, column, rows)
 
 
@@ -39,12 +39,10 @@ def _watch_column(task: str, column: str, rows: Rows) -> Iterator[Found]:
         word for text in rows.reference.loc[train, column].dropna().unique() for word in _WORD.findall(text.lower())
     }
     measured = rows.map(lambda part: _measured(part, column, vocabulary))
-    # No word of a training row is unseen, so what is usual is told by the validation rows alone.
-    held_out = Rows(measured.reference[~train], measured.windows, rows.window_days)
     words = measured.reference["words"].mean()
     tests = (
         ("words", compare_means(measured, "words", WORDS_FLOOR * words)),
-        ("unseen words", compare_means(held_out, "unseen", UNSEEN_FLOOR)),
+        ("unseen words", compare_means(measured.held_out, "unseen", UNSEEN_FLOOR)),
         ("language", compare_shares(measured, "language")),
     )
     for name, changes in tests:
@@ -57,7 +55,7 @@ def _measured(rows: pd.DataFrame, column: str, vocabulary: set[str]) -> pd.DataF
     texts = rows[column].dropna().astype(str)
     measured = {text: _measure(text, vocabulary) for text in texts.unique()}
     found = pd.DataFrame([measured[text] for text in texts], index=texts.index, columns=["words", "unseen", "language"])
-    return rows[["cluster", "event_timestamp"]].join(found)
+    return rows.drop(columns=column).join(found)
 
 
 def _measure(text: str, vocabulary: set[str]) -> tuple[float, float, str]:

@@ -1,0 +1,68 @@
+"""Vectors of the shared encoder and the shared image tower, as a checkpoint gives them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from polymart.model.predictor import Predictor
+
+BATCH = 64
+
+
+class EncoderVectors:
+    """See `monitoring.signals.vectors.Vectors`.
+
+    Args:
+        checkpoint: folder of the checkpoint; read when the first vector is asked for, since torch takes seconds.
+    """
+
+    def __init__(self, checkpoint: Path) -> None:
+        self._folder = checkpoint
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        from polymart.model.predictor import Predictor
+
+        return Predictor.load(self._folder)
+
+    def texts(self, task: str, texts: list[str]) -> np.ndarray:
+        """Vectors of texts as ``task`` reads them, shape (texts, D)."""
+        import torch
+
+        from polymart.model.texts import clean_texts, longest_text, padded, padding_id, token_ids
+
+        tokenizer = self._predictor.collators[task].tokenizer
+        ids = token_ids(clean_texts(pd.Series(texts), longest_text(tokenizer)), tokenizer)
+        order = np.argsort([len(one) for one in ids], kind="stable")  # texts of one length need no padding
+        found: dict[int, np.ndarray] = {}
+        with torch.inference_mode():
+            for start in range(0, len(order), BATCH):
+                chosen = order[start : start + BATCH]
+                tokens, mask = padded([ids[number] for number in chosen], padding_id(tokenizer))
+                found |= dict(zip(chosen, self._predictor.model.encoder(tokens, mask).numpy(), strict=True))
+        return np.stack([found[number] for number in range(len(texts))])
+
+    def images(self, pictures: list[bytes]) -> np.ndarray:
+        """Vectors of encoded pictures, shape (pictures, D).
+
+        Raises:
+            TableError: a picture cannot be read.
+        """
+        import torch
+
+        from polymart.model.image import decode_images
+
+        tower, size = self._predictor.model.image, self._predictor.checkpoint.suite.encoder.image_size
+        assert tower is not None, "a task with pictures has a tower"
+        with torch.inference_mode():
+            parts = [
+                tower(torch.from_numpy(decode_images(pictures[start : start + BATCH], size))).numpy()
+                for start in range(0, len(pictures), BATCH)
+            ]
+        return np.concatenate(parts)

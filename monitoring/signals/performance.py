@@ -1,0 +1,43 @@
+"""Labelled performance of each window and slice, as a signal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monitoring.performance import METRICS
+from monitoring.schema import Signal, relative_loss
+from monitoring.signals.metric import compare_metric, row_values
+from monitoring.signals.rows import Found, Rows
+from polymart.config import Task
+
+FLOOR = 0.05
+"""Relative loss that matters."""
+
+
+def watch_performance(task: Task, rows: Rows, group: str = "", source: str = "") -> Iterator[Found]:
+    """Whether labels say that predictions became worse.
+
+    Args:
+        task: the task.
+        rows: prediction rows; those without a label are left out.
+        group: the slice that the rows belong to.
+        source: where the labels come from, if not from the tables.
+    """
+    metric, higher = METRICS[task.kind]
+    labelled = rows.map(lambda part: part.dropna(subset=["label", "prediction", "score"]))
+    changes = compare_metric(labelled, lambda part: row_values(task.kind, part), higher_is_better=higher, floor=FLOOR)
+    for number, change in changes:
+        if not change.rows:
+            continue
+        hurts = None if change.now is None else relative_loss(change.now, change.usual, higher)
+        yield (
+            number,
+            Signal(
+                name=" ".join(part for part in (metric, source) if part),
+                kind="performance",
+                task=task.name,
+                slice=group,
+                hurts=hurts,
+                **change._asdict(),
+            ),
+        )
