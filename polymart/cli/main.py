@@ -21,6 +21,7 @@ COMMANDS = (
     "serve",
     "keys",
     "monitor",
+    "drift",
     "submit",
     "deploy",
     "lineage",

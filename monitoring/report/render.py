@@ -1,0 +1,65 @@
+"""``report.html`` (one file, for the person on call) and ``report.json`` (for machines)."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from monitoring.report import charts
+from monitoring.report.first import first_screen, strength
+from monitoring.report.log import log_rows
+from monitoring.schema import DriftReport
+from polymart.files import atomic_path, write_json
+
+MAX_CAUSES = 5
+"""Causes named on the first screen; the tables below hold all."""
+
+
+def render_html(report: DriftReport) -> str:
+    """The page; every value is escaped, nothing is fetched from elsewhere.
+
+    Args:
+        report: with its decision.
+    """
+    first = first_screen(report)
+    hurt = {task for cause in first.causes[:MAX_CAUSES] for task in cause.tasks} | {task for task, _ in first.broken}
+    return environment().get_template("page.html.j2").render(
+        report=report, first=first, open_tasks=hurt, log=log_rows(report), max_causes=MAX_CAUSES
+    )  # fmt: skip
+
+
+@cache
+def environment() -> Environment:
+    """Templates of the drift pages; they share the run page's style."""
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader("monitoring.report", "."), PackageLoader("polymart.evaluation.page", ".")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["day"] = lambda time: f"{time:%Y-%m-%d}"
+    made.filters["number"] = lambda value: "–" if value is None else f"{value:.4g}"
+    made.globals |= {"charts": charts, "strength": strength, "name": _name}
+    return made
+
+
+def _name(text: str) -> Markup:
+    """A name that may be broken after its underscores."""
+    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
+
+
+def write_report(report: DriftReport, out: Path) -> None:
+    """Write ``report.json``, ``decision.json`` and ``report.html``.
+
+    Raises:
+        StorageError: ``out`` cannot be written.
+    """
+    assert report.decision is not None
+    write_json(out / "report.json", report.model_dump(mode="json"))
+    write_json(out / "decision.json", report.decision.model_dump(mode="json"))
+    with atomic_path(out / "report.html") as temporary:
+        temporary.write_text(render_html(report))
