@@ -19,8 +19,8 @@ from polymart.errors import TrainingError
 from polymart.training.distributed import Job, read_result, write_job
 from polymart.training.log import TrainingLog
 
-RUNTIME = "torch-distributed"
-"""The ClusterTrainingRuntime that Kubeflow Trainer brings; its job and its container are both called ``node``."""
+RUNTIME = "polymart-torch"
+"""The TrainingRuntime of k8s/training; its job and its container are both called ``node``."""
 
 
 def train_job(name: str, folder: Path, suite: Suite, place: Place) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def train_job(name: str, folder: Path, suite: Suite, place: Place) -> dict[str, 
             "labels": {"app.kubernetes.io/part-of": "polymart", "polymart/suite": suite.name},
         },
         "spec": {
-            "runtimeRef": {"apiGroup": GROUP, "kind": "ClusterTrainingRuntime", "name": RUNTIME},
+            "runtimeRef": {"apiGroup": GROUP, "kind": "TrainingRuntime", "name": RUNTIME},
             "trainer": {
                 "image": place.image,
                 # The runtime tells torchrun of machines, processes and the meeting point (PET_ variables).

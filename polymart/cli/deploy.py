@@ -26,16 +26,43 @@ def render_command(overlay: Overlay) -> None:
 
 
 @app.command("validate")
-def validate_command(overlay: Overlay) -> None:
-    """Check every document of an overlay against the strict schema of its kind and against the policies."""
+def validate_command(
+    overlays: Annotated[list[Path], typer.Argument(help="Kustomizations that run side by side.")],
+    crd_schemas: Annotated[
+        Path | None, typer.Option(help="Folder with the schemas of custom resources; without it their kinds fail.")
+    ] = None,
+) -> None:
+    """Check every document of overlays against the strict schema of its kind and against the policies."""
     from polymart.config import Settings
-    from polymart.release.manifests import KUBERNETES, find_kubectl, validate_overlay
+    from polymart.release.manifests import KUBERNETES, find_kubectl, validate_overlays
     from polymart.release.policies import POLICIES
 
-    documents = validate_overlay(overlay, find_kubectl(Settings()))
+    documents = validate_overlays(overlays, find_kubectl(Settings()), crd_schemas)
     typer.echo(
-        f"{overlay}: {len(documents)} documents fit Kubernetes {KUBERNETES} and keep all {len(POLICIES)} policies"
+        f"{', '.join(map(str, overlays))}: {len(documents)} documents fit Kubernetes {KUBERNETES} "
+        f"and keep all {len(POLICIES)} policies"
     )
+
+
+@app.command("diff")
+def diff_command(
+    overlay: Overlay,
+    against: Annotated[
+        Path, typer.Argument(help="Another overlay, or a file with what was rendered or exported before.")
+    ],
+) -> None:
+    """Show what changes from ``against`` to ``overlay``, object by object; touches no cluster.
+
+    Exit status: 0 where nothing differs, 1 where something does.
+    """
+    from polymart.config import Settings
+    from polymart.release.differences import differences, documents_at
+    from polymart.release.manifests import find_kubectl
+
+    kubectl = find_kubectl(Settings())
+    lines = list(differences(documents_at(against, kubectl), documents_at(overlay, kubectl)))
+    typer.echo("\n".join(lines) or "nothing differs")
+    raise typer.Exit(bool(lines))
 
 
 @app.command("rollback")

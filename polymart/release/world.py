@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Document = dict[str, Any]
+SERVERS = ("Deployment", "StatefulSet", "DaemonSet", "Rollout")
+RUNTIMES = ("TrainingRuntime", "ClusterTrainingRuntime")
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,11 @@ class Pod:
     namespace: str
     labels: dict[str, str]
     spec: dict[str, Any]
+
+    @property
+    def runs_for_ever(self) -> bool:
+        """Whether it is a server, not a job."""
+        return self.kind in SERVERS
 
     @property
     def containers(self) -> list[tuple[str, dict[str, Any]]]:
@@ -34,8 +41,12 @@ class World:
 
     @property
     def pods(self) -> list[Pod]:
-        """The pod template of every workload."""
-        return [pod for document in self.documents if (pod := _pod(document))]
+        """The pod templates of every workload."""
+        return [
+            Pod(f"{d['kind']}/{d['metadata']['name']}", d["kind"], namespace_of(d), _labels(template), template["spec"])
+            for d in self.documents
+            for template in _templates(d)
+        ]
 
     def of_kind(self, kind: str) -> list[Document]:
         """The documents of one kind."""
@@ -47,8 +58,19 @@ class World:
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Whether a label selector (``matchLabels`` only; ``{}`` selects all) matches; expressions never match."""
-    return "matchExpressions" not in selector and selector.get("matchLabels", {}).items() <= labels.items()
+    """Whether a label selector matches; ``{}`` selects all."""
+    plain = selector.get("matchLabels", {}).items() <= labels.items()
+    return plain and all(_holds(expression, labels) for expression in selector.get("matchExpressions", []))
+
+
+def _holds(expression: dict[str, Any], labels: dict[str, str]) -> bool:
+    value, values = labels.get(expression["key"]), expression.get("values", [])
+    return {
+        "In": value in values,
+        "NotIn": value not in values,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }[expression["operator"]]
 
 
 def namespace_of(document: Document) -> str:
@@ -56,12 +78,15 @@ def namespace_of(document: Document) -> str:
     return str(document["metadata"].get("namespace", ""))
 
 
-def _pod(document: Document) -> Pod | None:
-    kind, template = document["kind"], document.get("spec", {})
+def _templates(document: Document) -> list[dict[str, Any]]:
+    kind, spec = document["kind"], document.get("spec", {})
+    if kind in RUNTIMES:  # Kubeflow Trainer: jobs of a JobSet, each with a Job inside
+        return [job["template"]["spec"]["template"] for job in spec["template"]["spec"]["replicatedJobs"]]
     if kind == "CronJob":
-        template = template["jobTemplate"]["spec"]
-    if kind not in ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"):
-        return None
-    template = template["template"]
-    labels = template.get("metadata", {}).get("labels", {})
-    return Pod(f"{kind}/{document['metadata']['name']}", kind, namespace_of(document), labels, template["spec"])
+        return [spec["jobTemplate"]["spec"]["template"]]
+    # A Rollout with a workloadRef has no template: its pods are those of the Deployment that it names.
+    return [spec["template"]] if kind in (*SERVERS, "Job") and "template" in spec else []
+
+
+def _labels(template: dict[str, Any]) -> dict[str, str]:
+    return dict(template.get("metadata", {}).get("labels", {}))

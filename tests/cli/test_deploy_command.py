@@ -51,6 +51,24 @@ def test_render_prints_yaml_and_validate_says_what_it_checked():
     assert f"{len(documents)} documents fit Kubernetes 1.34" in deploy("validate", LOCAL).stdout
 
 
+def test_diff_tells_what_an_overlay_changes(tmp_path):
+    before = tmp_path / "before.yaml"
+    before.write_text(deploy("render", LOCAL).stdout)
+    same = deploy("diff", LOCAL, str(before))
+    assert (same.exit_code, same.stdout) == (0, "nothing differs\n")
+    before.write_text(before.read_text().replace("replicas: 1", "replicas: 7", 1))
+    changed = deploy("diff", LOCAL, str(before))
+    assert changed.exit_code == 1
+    lines = [line for line in changed.stdout.splitlines() if line.startswith(("-  replicas", "+  replicas", "---"))]
+    assert len(lines) == 3
+    assert lines[1:] == ["-  replicas: 7", "+  replicas: 1"]
+
+
+def test_diff_refuses_a_file_without_objects(tmp_path):
+    (tmp_path / "notes.yaml").write_text("- milk")
+    assert isinstance(deploy("diff", LOCAL, str(tmp_path / "notes.yaml")).exception, ReleaseError)
+
+
 def test_validate_refuses_a_folder_without_kustomization(tmp_path):
     assert isinstance(deploy("validate", str(tmp_path)).exception, ReleaseError)
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fixtures.overlays import K8S, crd_schemas, find, kubectl
 
-from polymart.config import Settings, load_suite
+from polymart.config import load_suite
 from polymart.evaluation.records import Verdict
 from polymart.files import digest_text
-from polymart.release.manifest import build_manifest
-from polymart.release.manifests import find_kubectl, validate_overlay
+from polymart.release.manifest import build_manifest, manifest_from_json
+from polymart.release.manifests import validate_overlays
 from polymart.release.overlay import config_map
 from polymart.release.promotion import promote_release
 
@@ -38,18 +39,43 @@ def test_placeholder_has_the_form_of_a_promotion(manifest):
     assert placeholder | {"data": 0} == written | {"data": 0}
 
 
-def test_a_promoted_release_reaches_the_pods(manifest, tmp_path):
+@pytest.fixture
+def deployment(manifest, tmp_path) -> Path:
+    """A deployment repository as Argo CD checks it out: `environments` by promotions, `k8s` put beside it by people."""
     repository, clone = tmp_path / "deployment.git", tmp_path / "clone"
-    promote_release(str(repository), manifest, "local")
+    for environment in ("local", "staging", "staging-next", "production"):
+        promote_release(str(repository), manifest, environment)
     subprocess.run(["git", "clone", "--quiet", str(repository), str(clone)], check=True)
-    shutil.copytree(ROOT / "k8s", tmp_path / "k8s")
-    overlay = tmp_path / "k8s/overlays/local"
-    shutil.rmtree(overlay / "release")
-    shutil.copytree(clone / "environments/local", overlay / "release")
-    documents = {d["kind"]: d for d in validate_overlay(overlay, find_kubectl(Settings()))}
-    template = documents["Deployment"]["spec"]["template"]
+    shutil.copytree(K8S, clone / "k8s")
+    for overlay in (clone / "k8s/overlays").iterdir():
+        shutil.rmtree(overlay / "release")
+        path = overlay / "kustomization.yaml"
+        path.write_text(path.read_text().replace("- release\n", f"- ../../../environments/{overlay.name}\n"))
+    return clone / "k8s/overlays"
+
+
+def test_a_promoted_release_reaches_the_pods(manifest, deployment):
+    documents = validate_overlays([deployment / "local"], kubectl())
+    template = find(documents, "Deployment", "serving")["spec"]["template"]
     assert template["spec"]["containers"][0]["image"] == IMAGES["polymart-serving"]
-    assert template["metadata"]["annotations"] == {"polymart/release": manifest.release}
-    job = documents["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert template["metadata"]["annotations"]["polymart/release"] == manifest.release
+    job = find(documents, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     assert job["containers"][0]["image"] == IMAGES["polymart-jobs"]
-    assert documents["ConfigMap"]["data"]["release"] == manifest.release
+    assert find(documents, "ConfigMap", "release")["data"]["release"] == manifest.release
+
+
+def test_a_promotion_starts_a_canary_in_production(manifest, deployment):
+    """The Rollout names the Deployment whose template the promotion changes."""
+    documents = validate_overlays([deployment / "production"], kubectl(), crd_schemas())
+    served = find(documents, "Deployment", "serving")
+    assert find(documents, "Rollout")["spec"]["workloadRef"]["name"] == served["metadata"]["name"]
+    assert served["spec"]["replicas"] == 0
+    assert served["spec"]["template"]["metadata"]["annotations"]["polymart/release"] == manifest.release
+
+
+def test_a_variant_has_a_release_of_its_own(deployment):
+    folders = [deployment / "staging", deployment / "staging-next"]
+    documents = validate_overlays(folders, kubectl(), crd_schemas())
+    served = find(documents, "Deployment", "serving-next")["spec"]["template"]["spec"]["containers"][0]
+    release = next(v for v in served["env"] if v["name"] == "POLYMART_RELEASE")
+    assert release["valueFrom"]["configMapKeyRef"]["name"] == "polymart-release-next"

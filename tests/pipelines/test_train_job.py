@@ -32,7 +32,7 @@ SUITE = tiny_suite("mood", max_steps=4, evaluate_every=2, distributed={"nodes": 
 def example() -> dict:
     """What the step submits for two machines with one GPU each."""
     place = Place(
-        namespace="kubeflow",
+        namespace="polymart-training",
         image="registry.example/polymart@sha256:" + "0" * 64,
         claim="polymart-work",
         mount="/polymart",
