@@ -9,9 +9,10 @@ from packaging.utils import canonicalize_name
 
 from polymart.errors import ReleaseError
 
-ROOTS = ("bentoml", "cachetools", "feast[duckdb]", "httpx", "limits", "numpy", "openvino", "pandas", "platformdirs",
-         "prometheus-client", "pyarrow", "pydantic", "pydantic-settings", "pyjwt[crypto]", "pyyaml",
-         "safetensors", "starlette", "tokenizers", "torch", "transformers", "usearch")  # fmt: skip
+ROOTS = ("bentoml", "cachetools", "cryptography", "feast[duckdb,postgres,redis]", "httpx", "limits", "numpy",
+         "openvino", "pandas", "platformdirs", "prometheus-client", "pyarrow", "pydantic", "pydantic-settings",
+         "pyjwt[crypto]", "pyyaml", "safetensors", "starlette", "tokenizers", "torch", "transformers",
+         "usearch")  # fmt: skip
 """What ``serving``, ``feature_repo`` and the parts of ``polymart`` behind them import."""
 
 

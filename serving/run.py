@@ -7,22 +7,29 @@ import subprocess
 from pathlib import Path
 
 from polymart.errors import ReleaseError
+from polymart.release.manifest import ReleaseManifest
 from serving.guard.settings import guard_settings
 from serving.packaging import BENTO_YAML, bento_digest
 from serving.server import GRACE_S, serve_command, serve_environment, stop
+from serving.signed import MANIFEST
 
 
 def serve_bento(
-    bento: Path, feature_store: Path, *, host: str = "127.0.0.1", port: int = 3000, digest: str = ""
+    bento: Path,
+    feature_store: Path,
+    release: ReleaseManifest | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 3000,
 ) -> int:
     """Serve until Ctrl-C or SIGTERM; then let running requests end and return the server's exit status (0 = clean).
 
     Args:
         bento: folder written by `serving.packaging.build_bento`.
         feature_store: materialised feature store.
+        release: the release whose bento this is to be; the worker verifies it, too.
         host: numeric address to listen on.
         port: TCP port, 1..65535.
-        digest: what the release says that `serving.packaging.bento_digest` finds; empty skips the comparison.
 
     Raises:
         ReleaseError: ``bento`` is no bento folder, or another one than was released.
@@ -33,15 +40,16 @@ def serve_bento(
         raise ReleaseError(
             f"{bento} is no bento: {BENTO_YAML} is absent", remedy="run the training pipeline, which packages one"
         )
-    if digest and (found := bento_digest(bento)) != digest:
-        raise ReleaseError(
-            f"the release has a bento with digest {digest}, found {found} in {bento}",
-            remedy="restore the folder, or run the training pipeline again, which packages and releases one",
-        )
+    environment = serve_environment(feature_store)
+    if release is not None:
+        if (found := bento_digest(bento)) != release.bento_digest:
+            raise ReleaseError(
+                f"the release has a bento with digest {release.bento_digest}, found {found} in {bento}",
+                remedy="restore the folder, or run the training pipeline again, which packages and releases one",
+            )
+        environment[MANIFEST] = release.model_dump_json()
     # A group of its own: Ctrl-C reaches only this process, which then stops the server once and in order.
-    process = subprocess.Popen(
-        serve_command(bento, host, port), env=serve_environment(feature_store), start_new_session=True
-    )
+    process = subprocess.Popen(serve_command(bento, host, port), env=environment, start_new_session=True)
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return process.wait()

@@ -14,6 +14,7 @@ from serving.encoding.packaged import encoder_folder, open_encoder
 from serving.encoding.runtimes import TILE, TorchRuntime, choose_runtime
 from serving.features import Features, NoFeatures, OnlineFeatures
 from serving.scoring import Scorer
+from serving.signed import require_signed_release
 
 WARM_TEXTS = (1, 4)
 """Texts of the warming passes; further shapes cost some milliseconds when they come."""
@@ -32,11 +33,13 @@ def load_scorer(checkpoint: Path, feature_store: str, max_threads: int) -> Score
 
     Raises:
         CheckpointError: the checkpoint is torn or does not match its manifest.
-        ReleaseError: the packaged encoder belongs to another checkpoint, or is torn.
+        ReleaseError: the packaged encoder belongs to another checkpoint, or is torn; or a signed release is asked
+            for, and this is none.
         SettingError: POLYMART_RUNTIME names no runtime of this release.
     """
     threads = int(os.environ.get("OMP_NUM_THREADS") or min(max_threads, len(os.sched_getaffinity(0))))
     predictor = Predictor.load(checkpoint)
+    require_signed_release(predictor.checkpoint.digest)
     packaged = encoder_folder(checkpoint)
     open_encoder(packaged, predictor)
     runtime = choose_runtime(predictor, packaged, threads)

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
+from polymart.cli.releases import history, promote, record, rollback
+
 app = typer.Typer(
     name="deploy", help="Render and check Kubernetes manifests, roll back, show what ran.", no_args_is_help=True
 )
 
 Overlay = Annotated[Path, typer.Argument(help="A kustomization, e.g. k8s/overlays/local.")]
-Environment = Annotated[str, typer.Option(help="Environment, e.g. local or staging.")]
-Repository = Annotated[str, typer.Option(help="Deployment repository; default POLYMART_DEPLOY_REPO.")]
 
 
 @app.command("render")
@@ -36,12 +36,16 @@ def validate_command(
     from polymart.config import Settings
     from polymart.release.manifests import KUBERNETES, find_kubectl, validate_overlays
     from polymart.release.policies import POLICIES
+    from polymart.release.rendered import check_releases
+    from polymart.release.signing import trusted_keys
 
     documents = validate_overlays(overlays, find_kubectl(Settings()), crd_schemas)
     typer.echo(
         f"{', '.join(map(str, overlays))}: {len(documents)} documents fit Kubernetes {KUBERNETES} "
         f"and keep all {len(POLICIES)} policies"
     )
+    for line in check_releases(documents, trusted_keys(Settings())):
+        typer.echo(f"  {line}")
 
 
 @app.command("diff")
@@ -65,61 +69,5 @@ def diff_command(
     raise typer.Exit(bool(lines))
 
 
-@app.command("rollback")
-def rollback_command(
-    environment: Environment,
-    to: Annotated[str | None, typer.Option(help="An earlier release; default: the one before the current.")] = None,
-    repository: Repository = "",
-) -> None:
-    """Return an environment to an earlier release by one commit."""
-    from polymart.config import Settings
-    from polymart.release.production import follow_with_registry
-    from polymart.release.promotion import rollback_release
-
-    settings = Settings()
-    repository = repository or settings.deployment_repository
-    done = rollback_release(repository, environment, to)
-    if done.changed:
-        typer.echo(f"{environment}: {done.previous} -> {done.release} (commit {done.commit[:12]})")
-    else:
-        typer.echo(f"{environment} already runs {done.release}; nothing to do")
-    if warning := follow_with_registry(repository, environment, settings.tracking_uri):
-        typer.echo(f"warning: {warning}", err=True)
-
-
-@app.command("record")
-def record_command(environment: Environment = "local", repository: Repository = "") -> None:
-    """Make the model registry say what an environment ran and runs; a second call changes nothing."""
-    from polymart.config import Settings
-    from polymart.release.production import record_history
-
-    settings = Settings()
-    gone = record_history(repository or settings.deployment_repository, environment, settings.tracking_uri)
-    typer.echo(f"the model registry says what {environment} ran and runs")
-    for version in gone:
-        typer.echo(f"  it holds {version} no more")
-
-
-@app.command("history")
-def history_command(environment: Environment = "local", repository: Repository = "") -> None:
-    """Show what an environment ran, newest first."""
-    from rich.table import Table
-
-    from polymart.cli.console import console
-    from polymart.config import Settings
-    from polymart.release.promotion import history
-
-    past = history(repository or Settings().deployment_repository, environment)
-    if not past:
-        typer.echo(f"{environment} has run no release yet")
-        return
-    table = Table("release, model version", "action, committed (UTC)", "by", "verdict, override", "commit")
-    for column in table.columns:
-        column.overflow = "fold"  # a name that was cut off cannot be copied
-    for deployment in past:
-        when = f"{deployment.at:%Y-%m-%d %H:%M}"
-        table.add_row(
-            f"{deployment.release}\n{deployment.model_version}", f"{deployment.action}\n{when}", deployment.author,
-            f"{deployment.overall}\n{deployment.override}", deployment.commit[:12],
-        )  # fmt: skip
-    console().print(table)
+for command in (promote, rollback, record, history):
+    app.command()(command)

@@ -1,4 +1,4 @@
-"""``polymart keys``: who may call the service."""
+"""``polymart keys``: who may call the service, and who may sign releases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(name="keys", help="Add, list and revoke API keys of the service.", no_args_is_help=True)
+app = typer.Typer(
+    name="keys",
+    help="Add, list and revoke API keys of the service; make keys that sign releases.",
+    no_args_is_help=True,
+)
 
 File = Annotated[
     Path, typer.Option("--file", envvar="POLYMART_API_KEYS", help="File of keys; it holds salted hashes, no key.")
@@ -60,3 +64,25 @@ def revoke_command(key: Annotated[str, typer.Argument(help="Its id, as `list` sh
 
     write_keys(file, read_keys(file).without(key))
     typer.echo(f"key {key} is revoked")
+
+
+@app.command("signing")
+def signing_command(
+    folder: Annotated[Path, typer.Argument(help="Folder for release.key (keep it secret) and release.pub.")],
+) -> None:
+    """Make a pair of keys: one signs releases, the other lets servers verify them."""
+    from polymart.errors import SettingError
+    from polymart.files import storage_errors
+    from polymart.release.signing import new_pair
+
+    private, public = folder / "release.key", folder / "release.pub"
+    if taken := [path for path in (private, public) if path.exists()]:
+        raise SettingError(f"{taken[0]} exists, and a key is never overwritten", remedy="name another folder")
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        secret, shown = new_pair()
+        private.touch(mode=0o600)
+        private.write_bytes(secret)
+        public.write_bytes(shown)
+    typer.echo(f"where releases are made:  POLYMART_SIGNING_KEY_FILE={private}")
+    typer.echo(f"where they are served:    POLYMART_RELEASE_KEYS={public}")

@@ -24,6 +24,7 @@ COMMANDS = (
     "drift",
     "submit",
     "deploy",
+    "rollback",
     "lineage",
 )
 """Modules of `polymart.cli`; each holds ``app``, named if it groups commands, unnamed if it is one command.

@@ -9,7 +9,7 @@ from polymart.evaluation.rivals import CHECKPOINT, write_champion
 from polymart.files import atomic_folder, link_tree
 from polymart.release.history import read_history
 from polymart.release.manifest import ReleaseManifest, load_manifest
-from polymart.release.repository import Clone, clone, ensure_repository
+from polymart.release.repository import clone, ensure_repository
 from polymart.training.checkpoint import verify_checkpoint
 
 NOT_COMPARED = "set gates.champion to false in the suite, which compares the candidate with no release"
@@ -39,31 +39,6 @@ def find_champion(repository: str, environment: str, candidate: str) -> ReleaseM
     released = [place for place, manifest in enumerate(ran) if manifest.checkpoint_digest == candidate]
     before = ran[released[-1] + 1 :] if released else ran
     return before[0] if before else None
-
-
-def require_compared(work: Clone, environment: str, candidate: ReleaseManifest, compared_with: str) -> None:
-    """Refuse a candidate that was never compared with the release that it is about to replace.
-
-    Args:
-        work: the deployment repository at its newest head.
-        environment: lower-case name, e.g. ``staging``.
-        candidate: what is to be promoted.
-        compared_with: the release that its verdict compared it with; empty where there was none.
-
-    Raises:
-        ReleaseError: another release runs, which is not of the candidate's own checkpoint either.
-    """
-    past = read_history(work, environment)
-    if not past or past[0].release == compared_with:
-        return
-    current = load_manifest(work.folder / "releases" / f"{past[0].release}.json")
-    if current.checkpoint_digest != candidate.checkpoint_digest:
-        raise ReleaseError(
-            f"{environment} runs {current.release}, but {candidate.release} was compared with "
-            f"{compared_with or 'no release'}",
-            remedy="it was released in between: run again, which compares with it; an earlier release comes back with "
-            "`polymart deploy rollback --to`",
-        )
 
 
 def fetch_champion(manifest: ReleaseManifest | None, tracking_uri: str, out: Path) -> None:

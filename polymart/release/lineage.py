@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from polymart.errors import ReleaseError
+from polymart.release.git import redact
 from polymart.release.history import Deployment, read_history
 from polymart.release.manifest import ReleaseManifest, load_manifest
-from polymart.release.repository import Clone, clone, redact
+from polymart.release.repository import Clone, clone
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A release: the digests of everything that one deployment runs, written once and checked whenever it is read.
 
-The digest covers every field but ``created_at``, ``code_commit`` and ``locations``, so equal inputs give equal names.
+The digest covers every field but ``created_at``, ``code_commit``, ``locations`` and ``signature``, so equal inputs give
+equal names.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from polymart.release.gate_lines import GateLine, Line, Part, gate_lines
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 ImageReference = Annotated[str, Field(pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$")]
-OUTSIDE = {"release", "created_at", "code_commit", "locations"}
+OUTSIDE = {"release", "created_at", "code_commit", "locations", "signature"}
 """Fields that the digest leaves out."""
 SINCE_2 = {"gates": {"__all__": {"low", "high", "cause"}}}
 """Fields that a manifest of version 1 does not have; left out of its digest, it still is its own."""
@@ -60,10 +61,12 @@ class ReleaseManifest(Part):
     """Where checkpoint, bento and the like lie; outside the digest, since the same content may lie anywhere."""
     created_at: AwareDatetime
     """When the release was packaged; outside the digest."""
+    signature: Annotated[str, Field(pattern=r"^([0-9a-f]{16}:[A-Za-z0-9+/]{86}==)?$")] = ""
+    """``<id of the key>:<base64>`` over name and digest, see `polymart.release.signing`; empty if it is unsigned."""
 
     @property
     def digest(self) -> str:
-        """``sha256:<hex>`` over every field but time, commit, locations and the name, which is made from it."""
+        """``sha256:<hex>`` over every field but `OUTSIDE`; the name among these is made from it."""
         left_out = dict.fromkeys(OUTSIDE, True) | (SINCE_2 if self.version == 1 else {})
         return digest_text(canonical_json(self.model_dump(mode="json", exclude=left_out)))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from polymart.config import Suite
+from polymart.config import Settings, Suite
 from polymart.config.rates import Rates
 from polymart.data.example_index import read_examples_index
 from polymart.evaluation.records import Evaluation, Verdict
@@ -17,6 +17,7 @@ from polymart.release.cost import training_cost
 from polymart.release.manifest import build_manifest, write_manifest
 from polymart.release.production import follow_with_registry
 from polymart.release.promotion import promote_release
+from polymart.release.signing import sign, signing_key
 from polymart.version import code_commit
 
 
@@ -51,6 +52,8 @@ def promote_run(
 ) -> str:
     """Make a run the release that ``environment`` runs, and its model version the champion; returns its name.
 
+    The setting POLYMART_SIGNING_KEY_FILE signs it. Where people decide (POLYMART_REVIEWED), it waits in a branch.
+
     Args:
         suite: what was trained.
         files: what the steps wrote.
@@ -65,19 +68,26 @@ def promote_run(
             runs now, or the repository refuses.
         StorageError: a file is absent or the disk refuses.
     """
-    found, verdict = Evaluation.read(files.evaluation), Verdict.read(files.verdict)
-    made = build_manifest(
+    found, verdict, settings = Evaluation.read(files.evaluation), Verdict.read(files.verdict), Settings()
+    unsigned = build_manifest(
         suite=suite, data_version=data_version, code_version=code_version, code_commit=code_commit(),
         checkpoint_digest=found.checkpoint, bento_tag=bento_tag, bento_digest=bento_digest, verdict=verdict,
         created_at=datetime.now(UTC), model_version=model_version,
         probe_digest=digest_file(files.probe), locations=locations,
     )  # fmt: skip
+    made = sign(unsigned, signing_key(settings))
     write_manifest(manifest, made)
     cost = training_cost(read_json(files.log), Rates())
     drawn = render_card(made, found, verdict, suite, examples=read_examples_index(files.examples), cost=cost)
     drawn.write(card)
     compared_with = found.champion if suite.gates.champion else None
-    promote_release(repository, made, environment, card=drawn, compared_with=compared_with)
+    done = promote_release(
+        repository, made, environment, card=drawn, compared_with=compared_with,
+        merge_request=environment in settings.reviewed_environments,
+    )  # fmt: skip
+    if done.branch:
+        print(f"{made.release} waits in branch {done.branch} to be merged:\n\n{done.text}", flush=True)
+        return made.release
     if warning := follow_with_registry(repository, environment, tracking_uri):
         print(f"warning: {warning}", flush=True)
     return made.release

@@ -14,6 +14,7 @@ import httpx
 import pandas as pd
 import pytest
 from checkpoints import processes_of
+from fixtures.registered import make_release, mood_suite
 
 from polymart.errors import ReleaseError
 from serving.packaging import BuiltBento
@@ -64,8 +65,9 @@ def test_a_folder_that_is_no_bento_is_refused(tmp_path: Path) -> None:
 def test_another_bento_than_was_released_is_refused(built: tuple[Path, BuiltBento], tmp_path: Path) -> None:
     bento = Path(shutil.copytree(built[0], tmp_path / "bento"))
     (bento / "src" / "serving" / "service.py").write_text("")
+    release = make_release(mood_suite(), checkpoint="a").model_copy(update={"bento_digest": built[1].digest})
     with pytest.raises(ReleaseError, match=f"the release has a bento with digest {built[1].digest}, found sha256:"):
-        serve_bento(bento, tmp_path, digest=built[1].digest)
+        serve_bento(bento, tmp_path, release)
 
 
 def _wait(client: httpx.Client) -> None:
