@@ -21,14 +21,10 @@ import pandas as pd
 import torch
 
 from bench import claim
-from bench._examples import examples_of
-from bench.quality import SHOP
-from feature_repo.retrieval import apply, materialize
-from polymart.config import Suite, load_suite
+from bench._shop_service import one_step, shop_service
 from polymart.model.predictor import Predictor
-from polymart.training.loop import train_suite
 from serving.catalogue import NEXT_PRODUCT, SEARCH, ProductRanking, Rules, catalogue_folder, open_catalogue
-from serving.packaging import build_bento, packaged_checkpoint
+from serving.packaging import packaged_checkpoint
 from serving.server import running
 
 TASKS = ("next_category", NEXT_PRODUCT, SEARCH)
@@ -46,34 +42,20 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="fewer requests, fewer households")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        bento, store = Path(folder) / "bento", Path(folder) / "store"
-        checkpoint = arguments.checkpoint or one_step(Path(folder) / "checkpoint")
-        examples, _ = examples_of(Suite.from_json((checkpoint / "suite.json").read_text()))
-        build_bento(checkpoint, bento)
-        apply(examples.parent / "tables", store)
-        materialize(store)
-        households = test_rows(examples, NEXT_PRODUCT)
-        measure_recall(packaged_checkpoint(bento), households.sample(50 if arguments.small else 500, random_state=17))
+        shop = shop_service(arguments.checkpoint or one_step(Path(folder) / "checkpoint", TASKS))
+        households = test_rows(shop.examples, NEXT_PRODUCT)
+        measure_recall(
+            packaged_checkpoint(shop.bento), households.sample(50 if arguments.small else 500, random_state=17)
+        )
         ids = households["household_id"].drop_duplicates().sample(frac=1, random_state=17).tolist()
-        queries = test_rows(examples, SEARCH)["query"].drop_duplicates().tolist()
-        with running(bento, store, timeout_s=120) as server:
+        queries = test_rows(shop.examples, SEARCH)["query"].drop_duplicates().tolist()
+        with running(shop.bento, shop.store, timeout_s=120) as server:
             seconds = 5 if arguments.small else 60
             for endpoint, body_of in (
                 ("recommend", lambda i: {"household_id": ids[i % len(ids)], "top": TOP}),
                 ("search", lambda i: {"query": queries[i % len(queries)], "top": TOP}),
             ):
                 measure_latency(server.url, endpoint, body_of, seconds)
-
-
-def one_step(out: Path) -> Path:
-    """A checkpoint that knows how popular products are and little else, which costs the service the same."""
-    shop = load_suite(SHOP)
-    training = shop.training.model_copy(update={"max_steps": 1, "evaluate_every": 1})
-    tasks = [task for task in shop.tasks if task.name in TASKS]
-    suite = shop.model_copy(update={"tasks": tasks, "training": training})
-    examples, encoder = examples_of(suite)
-    train_suite(examples, encoder, suite, out)
-    return out
 
 
 def test_rows(examples: Path, task: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,8 @@ class Server:
     ready_s: float
     """Seconds from the start of the process to the first 200 of ``/readyz``."""
     log: Path
+    pid: int
+    """Of the process that supervises the workers; it leads their process group."""
 
     def tail(self) -> str:
         """The last lines of its log."""
@@ -54,25 +56,34 @@ def serve_environment(feature_store: Path | None) -> dict[str, str]:
 
 
 @contextmanager
-def running(bento: Path, feature_store: Path | None, *, timeout_s: float) -> Iterator[Server]:
+def running(
+    bento: Path, feature_store: Path | None, *, timeout_s: float, settings: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """A server of ``bento`` on a free local port, ready to answer; stopped with all its workers when the block ends.
 
-    Its predictions are not logged, since they are no customer's, and no experiment hands them on.
+    Its predictions are not logged, since they are no customer's, and no experiment hands them on; ``settings`` are
+    environment variables that say otherwise.
 
     Raises:
         ReleaseError: it ended or was not ready within ``timeout_s`` seconds; holds the tail of its log.
     """
+    environment, port = serve_environment(feature_store), free_port()
+    for name in ("POLYMART_PREDICTION_LOG", "POLYMART_EXPERIMENT"):
+        environment.pop(name, None)
+    with started(serve_command(bento, HOST, port), environment | dict(settings or {}), port, timeout_s) as server:
+        yield server
+
+
+@contextmanager
+def started(command: list[str], environment: dict[str, str], port: int, timeout_s: float) -> Iterator[Server]:
+    """The server that ``command`` starts on ``port`` of this machine; see `running`."""
     with tempfile.TemporaryDirectory(prefix="polymart-serve-") as scratch:
-        log, port = Path(scratch, "server.log"), free_port()
-        environment = serve_environment(feature_store) | {"BENTOML_HOME": str(Path(scratch, "home"))}
-        for name in ("POLYMART_PREDICTION_LOG", "POLYMART_EXPERIMENT"):
-            environment.pop(name, None)
-        started = time.monotonic()
+        log, begun = Path(scratch, "server.log"), time.monotonic()
         with log.open("wb") as output:
             process = subprocess.Popen(
-                serve_command(bento, HOST, port),
+                command,
                 cwd=scratch,
-                env=environment,
+                env=environment | {"BENTOML_HOME": str(Path(scratch, "home"))},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -80,8 +91,8 @@ def running(bento: Path, feature_store: Path | None, *, timeout_s: float) -> Ite
             )
         try:
             url = f"http://{HOST}:{port}"
-            _wait_until_ready(process, url, log, started + timeout_s)
-            yield Server(url, time.monotonic() - started, log)
+            _wait_until_ready(process, url, log, begun + timeout_s)
+            yield Server(url, time.monotonic() - begun, log, process.pid)
         finally:
             stop(process)
 
