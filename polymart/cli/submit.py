@@ -2,95 +2,100 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+import json
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polymart.cli.remote import (
+    Arguments,
+    ClusterFile,
+    Experiment,
+    Host,
+    Image,
+    Pipeline,
+    SuiteFile,
+    cluster_of,
+    connect,
+    order_of,
+)
+from polymart.cli.runs import wait_and_tell
+
 if TYPE_CHECKING:
-    from pipelines.client import Submission
-    from polymart.config import Suite
+    from pipelines.client import Order, Server
 
 app = typer.Typer()
 
 
 @app.command()
 def submit(
-    pipeline: Annotated[str, typer.Argument(help="training, monitoring or tuning.")],
-    suite: Annotated[Path, typer.Option(help="Suite file.")],
-    host: Annotated[str, typer.Option(help="Kubeflow Pipelines API; default POLYMART_KFP_HOST.")] = "",
-    experiment: Annotated[str, typer.Option(help="Experiment that the run belongs to.")] = "polymart",
-    run_name: Annotated[str, typer.Option(help="Default: suite, pipeline and time.")] = "",
-    argument: Annotated[list[str] | None, typer.Option(help="name=value of a pipeline parameter; repeatable.")] = None,
-    image: Annotated[str, typer.Option(help="Image of every component, with digest.")] = "",
+    pipeline: Pipeline,
+    suite: SuiteFile,
+    host: Host = "",
+    cluster: ClusterFile = None,
+    experiment: Experiment = "",
+    argument: Arguments = None,
+    image: Image = "",
     override: Annotated[
         str, typer.Option(help="Training: 'who: why', to release a candidate that does not pass.")
     ] = "",
+    again: Annotated[
+        bool, typer.Option("--again", help="Submit although the same suite, code and data run or have succeeded.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; exit status 1 if it is not success.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 86_400,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Compile, check and show; send nothing.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at most; the run goes on after it.")] = 86_400,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan as JSON; change nothing.")] = False,
 ) -> None:
-    """Compile a pipeline and submit it; the token is read from the file POLYMART_KFP_TOKEN_FILE."""
-    import tempfile
+    """Compile a pipeline, say what its run will be called and cost, and submit it, once.
 
-    from pipelines.arguments import fill_arguments
+    A run of the same suite, code, data and arguments that works or has succeeded is named instead of a second one;
+    with --wait it is waited for. A command that was cut off can therefore be repeated.
+    """
     from pipelines.client import submit as send
-    from pipelines.compiling import compile_pipeline
-    from polymart.config import Settings, load_suite
-    from polymart.evaluation.checks import check_suite
-    from polymart.gates import parse_override
+    from pipelines.client.submission import run_name
 
-    settings, loaded = Settings(), load_suite(suite)
-    check_suite(loaded)
-    given = _pairs([*(argument or []), *([f"override={override}"] if override else [])])
-    parse_override(given.get("override", ""))
-    with tempfile.TemporaryDirectory(prefix="polymart-submit-") as folder:
-        package = compile_pipeline(pipeline, Path(folder) / f"{pipeline}.yaml", image=image)
-        arguments = fill_arguments(package, given, _known(loaded))
+    settings = cluster_of(cluster)
+    given = [*(argument or []), *([f"override={override}"] if override else [])]
+    with order_of(pipeline, suite, settings, image=image, experiment=experiment, given=given) as order:
+        name = run_name(order)
         if dry_run:
-            typer.echo(_shown(pipeline, package, arguments))
+            typer.echo(json.dumps(_plan(order, name, _optional_server(settings, host)), indent=2, sort_keys=True))
             return
-        name = run_name or f"{loaded.name}-{pipeline}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-        done = send(
-            package, host=host or settings.kfp_host, token_file=settings.kfp_token_file, experiment=experiment,
-            run_name=name, arguments=arguments, wait=wait, timeout_s=timeout,
-        )  # fmt: skip
-    _report(done, wait)
+        server = connect(settings, host)
+        server.check()
+        plan = _plan(order, name, server)
+        typer.echo(f"run   {name}\nin    {plan['experiment']}, {plan['page']}\ncost  {plan['cost']}")
+        run, new = send(server, order, name=name, again=again)
+    if not new:
+        typer.echo(f"not submitted: {run.name} of the same suite, code and data is {run.state}; --again submits anew")
+    typer.echo(f"{run.name}: {run.state}\n{run.url}")
+    if wait:
+        wait_and_tell(server, run.run_id, timeout)
 
 
-def _report(done: Submission, waited: bool) -> None:
-    typer.echo(f"{done.run_name}: {done.state}\n{done.url}")
-    if waited and not done.succeeded:
-        if done.error:
-            typer.echo(done.error, err=True)
-        raise typer.Exit(1)
-
-
-def _known(suite: Suite) -> dict[str, str]:
+def _optional_server(settings: Any, host: str) -> Server | None:
+    """A plan can be made without a server; it then says what it does not know."""
     from polymart.config import Settings
-    from polymart.data.sources import suite_data_version
-    from polymart.version import code_version
 
-    return {
-        "suite": suite.to_json(),
-        "data_version": suite_data_version(suite, Settings()),
-        "code_version": code_version(),
-    }
+    return connect(settings, host) if host or settings.host or Settings().kfp_host else None
 
 
-def _pairs(arguments: list[str]) -> dict[str, str]:
-    wrong = [argument for argument in arguments if "=" not in argument]
-    if wrong:
-        raise typer.BadParameter(f"must be name=value, found {wrong[0]!r}")
-    return dict(argument.split("=", 1) for argument in arguments)
-
-
-def _shown(pipeline: str, package: Path, arguments: dict[str, object]) -> str:
-    import json
-
+def _plan(order: Order, name: str, server: Server | None) -> dict[str, Any]:
+    from pipelines.client import estimate, find_duplicate
     from polymart.files import digest_file
 
-    return json.dumps(
-        {"pipeline": pipeline, "package_digest": digest_file(package), "arguments": arguments}, indent=2, sort_keys=True
-    )
+    plan: dict[str, Any] = {
+        "pipeline": order.pipeline,
+        "run": name,
+        "experiment": order.experiment,
+        "arguments": dict(order.arguments),
+        "package_digest": digest_file(order.package),
+    }
+    if server is None:
+        return plan | {"page": "unknown: no host", "cost": "unknown: no host", "duplicate_of": "unknown: no host"}
+    duplicate = find_duplicate(server, order)
+    return plan | {
+        "page": f"{server.host}/#/runs",
+        "cost": str(estimate(server, order)),
+        "duplicate_of": duplicate.url if duplicate else None,
+    }
