@@ -46,8 +46,8 @@ def compile_pipeline(
     from pipelines.guarded import guarded
 
     cluster = cluster or Cluster()
-    pipeline = guarded(name, load_pipeline(name, cluster), cluster)
-    image = image or cluster.image
+    cluster = cluster.model_copy(update={"image": image or cluster.image})  # a retraining gets the same image
+    pipeline, image = guarded(name, load_pipeline(name, cluster), cluster), cluster.image
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(pipeline, str(package), pipeline_parameters=parameters or None)

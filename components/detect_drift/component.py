@@ -10,9 +10,12 @@ def detect_drift(
     examples: dsl.Input[dsl.Dataset],
     predictions: dsl.Input[dsl.Dataset],
     drift: dsl.Output[dsl.HTML],
+    place: dsl.OutputPath(str),
     suite: str,
     code_version: str,
     submit_command: str = "",
+    environment: str = "",
+    repository: str = "",
 ) -> str:
     """Compare the newest windows with the training reference, report, and decide.
 
@@ -20,9 +23,12 @@ def detect_drift(
         examples: folder written by `retrieve_features`.
         predictions: folder written by `evaluate_suite`, or the prediction log in the same columns.
         drift: folder with ``report.html``, ``report.json``, ``decision.json`` and the Evidently reports.
+        place: where ``drift`` lies, for whoever reads the run from outside.
         suite: the suite as JSON.
         code_version: digest of the library's source; a cache key.
         submit_command: the command that would submit a retraining, shown in the report.
+        environment: whose release is watched, with the history in its store; empty compares the tables alone.
+        repository: deployment git repository; empty means the setting POLYMART_DEPLOY_REPO.
 
     Returns:
         ``keep``, ``watch``, ``retrain`` or ``rollback``.
@@ -33,18 +39,18 @@ def detect_drift(
     from pathlib import Path
 
     from monitoring.run import run_monitoring
-    from polymart.config import Suite
-    from polymart.data.examples import read_examples_index
+    from monitoring.watch import Watch
+    from polymart.config import Settings, Suite
+    from polymart.data.example_index import read_examples_index
     from polymart.errors import shown_to_user
 
+    read, out = Suite.from_json(suite), Path(drift.path)
     origins = {name: task.data_origin for name, task in read_examples_index(Path(examples.path)).tasks.items()}
+    tables = (Path(examples.path), Path(predictions.path))
     with shown_to_user():
-        decision = run_monitoring(
-            Path(examples.path),
-            Path(predictions.path),
-            Suite.from_json(suite),
-            Path(drift.path),
-            data_origin=origins,
-            submit_command=submit_command,
-        )
+        if environment:
+            decision = Watch.over(environment, Settings(), repository, read).look(*tables, out)
+        else:
+            decision = run_monitoring(*tables, read, out, origins, submit_command)
+    Path(place).write_text(drift.path)
     return decision.action

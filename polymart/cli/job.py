@@ -89,7 +89,7 @@ def run_job(
         evaluation=evaluation,
         verdict=verdict,
         **(_releases(settings, evaluation.checkpoint) if verdict.may_release else {}),
-        drift=Path(watched["drift"].path) / "report.html" if watched else None,
+        drift=Path(watched["drift"]) / "report.html" if watched else None,
         action=str(watched.get("action", "")),
         seconds=view.seconds,
         states=view.states,

@@ -1,0 +1,1 @@
+"""Follow the retraining in flight, then start the one that the environment's newest decision asks for."""
