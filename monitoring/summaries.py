@@ -7,7 +7,7 @@ from datetime import datetime
 
 from monitoring.drift import moved_columns
 from monitoring.records import WindowSummary
-from monitoring.schema import DriftReport, Performance, TaskReport, WindowReport
+from monitoring.schema import DriftReport, Signal, TaskReport, WindowReport
 from polymart.config import Monitoring, Suite, Task
 
 PreviousPerformance = Callable[[Task, WindowReport], "float | str"]
@@ -37,7 +37,7 @@ def _task(
             alarms=_alarms(window, policy),
             data_digest=data_digest,
             weight=declared.weight,
-            **_performance(window.performance, policy),
+            **_performance(window, policy),
         )
         for window in task.windows
     ]
@@ -50,29 +50,43 @@ def _task(
     return summaries
 
 
-def _performance(performance: Performance | None, policy: Monitoring) -> dict[str, float | bool | None]:
-    if performance is None or performance.rows < policy.min_labelled_rows:
+def _performance(window: WindowReport, policy: Monitoring) -> dict[str, float | bool | None]:
+    found = window.performance
+    if found is None or found.rows < policy.min_labelled_rows:
         return {}
     return {
-        "performance": performance.value,
-        "gate": gate_of(performance, policy),
-        "higher_is_better": performance.higher_is_better,
+        "performance": found.value,
+        "gate": gate_of(window, policy),
+        "higher_is_better": found.higher_is_better,
     }
 
 
-def gate_of(performance: Performance, policy: Monitoring) -> float | None:
-    """The worst labelled performance that a window may have; None where the reference's is unknown."""
-    if performance.reference is None:
+def gate_of(window: WindowReport, policy: Monitoring) -> float | None:
+    """The worst labelled performance that a window may have; None where the reference's is unknown.
+
+    It leaves room for ``max_performance_loss``, or for what chance alone explains where that is more.
+    """
+    found = window.performance
+    if found is None or found.reference is None:
         return None
-    loss = policy.max_performance_loss * abs(performance.reference)
-    return performance.reference - loss if performance.higher_is_better else performance.reference + loss
+    chance = max((one.threshold or 0.0 for one in window.signals if _is_of_task(one, found.metric)), default=0.0)
+    loss = max(policy.max_performance_loss * abs(found.reference), chance)
+    return found.reference - loss if found.higher_is_better else found.reference + loss
+
+
+def _is_of_task(signal: Signal, metric: str) -> bool:
+    """Whether a signal is the labelled performance of the whole task."""
+    return signal.kind == "performance" and signal.name == metric and not signal.slice
 
 
 def _alarms(window: WindowReport, policy: Monitoring) -> tuple[str, ...]:
+    """Moved signals of the whole task that say what labels do not say themselves."""
+    metric = window.performance.metric if window.performance else ""
     return tuple(
         f"{signal.title} moved, expected to cost {signal.hurts:.0%}"
         for signal in window.moved_signals
-        if signal.kind != "performance" and signal.hurts is not None and signal.hurts > policy.max_performance_loss
+        if not signal.slice and not _is_of_task(signal, metric)
+        if signal.hurts is not None and signal.hurts > policy.max_performance_loss
     )
 
 
