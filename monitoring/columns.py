@@ -37,6 +37,7 @@ def examples_source(task: Task, table: Path, splits: tuple[str, ...]) -> Source:
         text=text if text in present else "",
         cluster=task.cluster if task.cluster in present else "",
         time="event_timestamp" if "event_timestamp" in present else "",
+        id="example_id",
         where=_in_splits(splits),
     )
 
@@ -48,7 +49,7 @@ def predictions_source(table: Path, splits: tuple[str, ...]) -> Source:
         MonitoringError: the table cannot be read, or breaks its contract.
     """
     column_names(table, ["example_id", "split", "cluster", "event_timestamp", SCORE])
-    return Source(table, numeric=[SCORE], cluster="cluster", where=_in_splits(splits))
+    return Source(table, numeric=[SCORE], cluster="cluster", id="example_id", where=_in_splits(splits))
 
 
 def _in_splits(splits: tuple[str, ...]) -> str:

@@ -74,7 +74,8 @@ def _compare_column(
             f"{MIN_OBSERVATIONS} are needed"
         )
         return ColumnDrift(name=name, kind=kind, note=note), findings
-    return _measure(name, kind, (usual, now), (reference_n, current_n)), findings
+    drift = _measure(name, kind, (usual, now), (reference_n, current_n))
+    return drift.model_copy(update={"dependence": reference.dependence.get(name)}), findings
 
 
 def _measure(
@@ -83,7 +84,7 @@ def _measure(
     moved = distance(*columns)
     if moved is None:
         return ColumnDrift(name=name, kind=kind, note="no known values, or a column of another kind")
-    drift = ColumnDrift(
+    return ColumnDrift(
         name=name,
         kind=kind,
         psi=round(moved.psi, 6),
@@ -92,4 +93,3 @@ def _measure(
         ks_threshold=None if moved.ks is None else round(ks_threshold(*num_observations), 4),
         distribution=Distribution(buckets=moved.buckets, reference=moved.reference, current=moved.current),
     )
-    return drift

@@ -40,6 +40,7 @@ class Source:
             vocabulary ``text_unseen_share`` (share of a text's words that are not in it, 0 to 1).
         cluster: column whose equal values make rows repeat each other; empty for none.
         time: column of event times in naive UTC; empty for none.
+        id: column that names a row; needed for samples alone.
         where: SQL condition on the rows, e.g. ``split = 'val'``.
     """
 
@@ -49,21 +50,14 @@ class Source:
     text: str = ""
     cluster: str = ""
     time: str = "event_timestamp"
+    id: str = ""
     where: str = "true"
 
-    def sample(self, by: str, most: int) -> Source:
-        """At most about ``most`` of these rows, the same ones in whatever order the table holds them.
-
-        Args:
-            by: column that names a row.
-            most: rows to keep.
-        """
-        table = str(self.table).replace("'", "''")
-        drawn = (
-            f"SELECT {_quoted(by)} FROM read_parquet('{table}') WHERE {self.where} "  # noqa: S608
-            f"ORDER BY md5({_quoted(by)}::VARCHAR) LIMIT {most}"
-        )
-        return replace(self, where=f"({self.where}) AND {_quoted(by)} IN ({drawn})")
+    def sample(self, most: int) -> Source:
+        """At most ``most`` of these rows, the same ones in whatever order the table holds them."""
+        table, name = str(self.table).replace("'", "''"), _quoted(self.id)
+        ordered = f"SELECT {name} FROM read_parquet('{table}') WHERE {self.where} ORDER BY md5({name}::VARCHAR)"  # noqa: S608
+        return replace(self, where=f"({self.where}) AND {name} IN ({ordered} LIMIT {most})")
 
     @property
     def query(self) -> str:
@@ -72,6 +66,7 @@ class Source:
         chosen += [f"{_quoted(name)}::VARCHAR AS {_quoted('c:' + name)}" for name in self.categorical]
         chosen += [f'{_quoted(self.text)}::VARCHAR AS "text"'] if self.text else []
         chosen += [f'{_quoted(self.cluster)}::VARCHAR AS "cluster"'] if self.cluster else []
+        chosen += [f'{_quoted(self.id)}::VARCHAR AS "id"'] if self.id else []
         time = f"epoch_us({_quoted(self.time)}::TIMESTAMP)" if self.time else "NULL::BIGINT"
         return f"SELECT {', '.join([*chosen, f'{time} AS time'])} FROM read_parquet(?) WHERE {self.where}"  # noqa: S608
 
