@@ -31,14 +31,17 @@ def watch_categories(task: Task, rows: Rows) -> Iterator[Found]:
     inputs = task.inputs
     named = [inputs.text, inputs.text_pair, inputs.image, *inputs.numeric, *inputs.categorical]
     for column in (name for name in named if name is not None and rows.has(name)):
-        absent = rows.map(lambda part, column=column: part.assign(absent=part[column].isna().astype(float)))
-        for number, change in compare_means(absent, "absent", MISSING_FLOOR, sign=1):
+        for number, change in compare_means(_absent(rows, column), "absent", MISSING_FLOOR, sign=1):
             yield (
                 number,
                 Signal(name="missing share", kind="missing", task=task.name, column=column, **change._asdict()),
             )
         if column in inputs.categorical:
             yield from _watch_names(task.name, column, rows)
+
+
+def _absent(rows: Rows, column: str) -> Rows:
+    return rows.map(lambda part: part.assign(absent=part[column].isna().astype(float)))
 
 
 def _watch_names(task: str, column: str, rows: Rows) -> Iterator[Found]:

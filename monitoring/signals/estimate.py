@@ -11,7 +11,8 @@ what calibrated scores let expect (confidence-based performance estimation):
 - *ranking*: none. A correlation with grades cannot be told from scores alone.
 
 The estimate sees a change of the rows (a new mix, odd inputs), not of what labels mean: after a label flip it stays
-where it was, and only labels tell. So it is checked against them when they come, and its error is kept.
+where it was, and only labels tell. So it is checked against them when they come, its error is kept, and a truth that
+is worse than expected is a signal of its own.
 """
 
 from __future__ import annotations
@@ -87,17 +88,31 @@ def watch_estimate(task: Task, rows: Rows, group: str = "") -> Iterator[Found]:
     metric, higher = METRICS[task.kind]
     scored = rows.map(_scored)
     for number, change in compare_metric(scored, estimator.row_values, higher_is_better=higher, floor=FLOOR):
-        yield (
-            number,
-            Signal(
-                name=f"expected {metric}",
-                kind="estimate",
-                task=task.name,
-                slice=group,
-                hurts=None if change.now is None else relative_loss(change.now, change.usual, higher),
-                **change._asdict(),
-            ),
-        )
+        hurts = None if change.now is None else relative_loss(change.now, change.usual, higher)
+        told = {"name": f"expected {metric}", "kind": "estimate", "task": task.name, "slice": group, "hurts": hurts}
+        yield number, Signal(**told, **change._asdict())
+    yield from _watch_surprise(task, estimator, rows, group)
+
+
+def _watch_surprise(task: Task, estimator: Estimator, rows: Rows, group: str) -> Iterator[Found]:
+    """Whether labels tell of a worse metric than was expected of the very same rows: what labels mean has changed."""
+    metric, higher = METRICS[task.kind]
+    labelled = rows.map(lambda part: part.dropna(subset=["label", "prediction", "score"]))
+    whole = measure(labelled.reference, estimator.row_values)
+
+    def surprise(part: pd.DataFrame) -> np.ndarray | None:
+        expected, found = estimator.row_values(part), row_values(task.kind, part)
+        if expected is None or found is None:
+            return None
+        return expected - found if higher else found - expected
+
+    if whole is None:
+        return
+    floor = FLOOR * abs(whole.value)
+    for number, change in compare_metric(labelled, surprise, higher_is_better=False, floor=floor, relative=False):
+        if change.rows:
+            told = {"name": f"{metric} below expectation", "kind": "performance", "task": task.name, "slice": group}
+            yield number, Signal(**told, **change._asdict())
 
 
 def mean_error(estimates: list[Estimate | None]) -> float | None:

@@ -15,11 +15,12 @@ from monitoring.signals.logged import watch_log
 from monitoring.signals.mix import watch_mix
 from monitoring.signals.performance import watch_performance
 from monitoring.signals.prediction import watch_predictions
-from monitoring.signals.rows import Found, Rows, Span, slices_of
+from monitoring.signals.rows import Found, Rows, slices_of
 from monitoring.signals.tables import Sources, TaskRows, task_rows
 from monitoring.signals.text import watch_text
 from monitoring.signals.vectors import watch_vectors
 from monitoring.signals.volume import watch_volume
+from monitoring.window import Window
 from polymart.config import Suite, Task
 
 
@@ -39,7 +40,7 @@ def add_signals(
     Raises:
         MonitoringError: a table breaks its written contract.
     """
-    spans = [Span(window.start, window.end) for window in report.windows]
+    spans = [Window(window.start, window.end) for window in report.windows]
     rows = task_rows(task, examples, predictions, suite, spans)
     signals = gather_signals(task, rows, suite, spans, sources or Sources())
     estimates = estimate_windows(task, rows.predictions)
@@ -51,7 +52,7 @@ def add_signals(
 
 
 def gather_signals(
-    task: Task, rows: TaskRows, suite: Suite, spans: list[Span], sources: Sources
+    task: Task, rows: TaskRows, suite: Suite, spans: list[Window], sources: Sources
 ) -> list[tuple[Signal, ...]]:
     """The signals of each window; those whose source or column is absent are absent."""
     found: list[list[Signal]] = [[] for _ in spans]
@@ -60,7 +61,7 @@ def gather_signals(
     return since_when([tuple(signals) for signals in found], spans)
 
 
-def _watch(task: Task, rows: TaskRows, suite: Suite, spans: list[Span], sources: Sources) -> Iterator[Found]:
+def _watch(task: Task, rows: TaskRows, suite: Suite, spans: list[Window], sources: Sources) -> Iterator[Found]:
     yield from watch_volume(task.name, rows.counts, spans, rows.newest)
     for watch in (watch_text, watch_images, watch_categories, watch_frozen, watch_creep, watch_mix):
         yield from watch(task, rows.examples)
@@ -79,9 +80,9 @@ def _watch_predicted(task: Task, predictions: Rows) -> Iterator[Found]:
         yield from watch_estimate(task, rows, group)
 
 
-def since_when(windows: list[tuple[Signal, ...]], spans: list[Span]) -> list[tuple[Signal, ...]]:
+def since_when(windows: list[tuple[Signal, ...]], spans: list[Window]) -> list[tuple[Signal, ...]]:
     """The signals with the start of the unbroken run of windows in which each has moved."""
-    runs: dict[str, Span] = {}
+    runs: dict[str, Window] = {}
     dated = []
     for signals, span in zip(windows, spans, strict=True):
         runs = {signal.title: runs.get(signal.title, span) for signal in signals if signal.moved}

@@ -9,14 +9,15 @@ import pandas as pd
 
 from monitoring.performance import NAMING
 from monitoring.signals.performance import watch_performance
-from monitoring.signals.rows import Found, Rows, Span, cut
+from monitoring.signals.rows import Found, Rows, cut
+from monitoring.window import Window
 from polymart.config import Task
 
 TOLERANCE = pd.Timedelta(days=7)
 """Longest time from a labelled moment to an answer that gets its label."""
 
 
-def watch_feedback(task: Task, log: Path, reference: pd.DataFrame, spans: Sequence[Span]) -> Iterator[Found]:
+def watch_feedback(task: Task, log: Path, reference: pd.DataFrame, spans: Sequence[Window]) -> Iterator[Found]:
     """Performance of answers that somebody reacted to (`serving.events.labels`).
 
     Args:

@@ -10,10 +10,11 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from monitoring.signals.labels import watch_feedback, watch_outcomes
-from monitoring.signals.rows import Found, Span, cut
+from monitoring.signals.rows import Found, cut
 from monitoring.signals.service import log_rows, watch_service
 from monitoring.signals.skew import store_lookup, watch_skew
 from monitoring.signals.tables import ENTITIES, Sources, TaskRows, named_labels
+from monitoring.window import Window
 from polymart.config import Suite, Task
 
 SLOW_MS = 300.0
@@ -22,7 +23,7 @@ BEFORE = 4
 """Windows before the first one that make the reference of the service."""
 
 
-def watch_log(task: Task, rows: TaskRows, suite: Suite, spans: list[Span], sources: Sources) -> Iterator[Found]:
+def watch_log(task: Task, rows: TaskRows, suite: Suite, spans: list[Window], sources: Sources) -> Iterator[Found]:
     """All that the log tells of one task.
 
     Raises:
@@ -53,7 +54,7 @@ def watch_log(task: Task, rows: TaskRows, suite: Suite, spans: list[Span], sourc
         yield from watch_outcomes(task, windows, known, keys, reference)
 
 
-def read_answers(log: Path, task: str, spans: list[Span], days: int) -> pd.DataFrame:
+def read_answers(log: Path, task: str, spans: list[Window], days: int) -> pd.DataFrame:
     """A task's answers in the windows and shortly before them, without those of a shadow; ``cluster`` is who asked."""
     from serving.log.reading import read_log
 

@@ -91,7 +91,7 @@ class Usual:
         """Learn how far the means of the reference's windows differ."""
         spread = 0.0
         if len(past) >= MIN_WINDOWS:
-            between = np.var([one.value for one in past], ddof=1) - np.mean([one.error**2 for one in past])
+            between = float(np.var([one.value for one in past], ddof=1) - np.mean([one.error**2 for one in past]))
             spread = float(np.sqrt(max(0.0, between)))
         return cls(mean, spread, len(past))
 

@@ -23,7 +23,7 @@ RowValues = Callable[[pd.DataFrame], np.ndarray | None]
 
 
 def compare_metric(
-    rows: Rows, values: RowValues, *, higher_is_better: bool, floor: float
+    rows: Rows, values: RowValues, *, higher_is_better: bool, floor: float, relative: bool = True
 ) -> Iterator[tuple[int, Change]]:
     """Each window beside the reference; a gain is no news. Nothing where the reference has no such metric.
 
@@ -31,16 +31,17 @@ def compare_metric(
         rows: what ``values`` reads.
         values: the metric's values per row.
         higher_is_better: of the metric.
-        floor: least loss that matters, relative to the reference.
+        floor: least loss that matters.
+        relative: whether the floor is a share of the reference's metric.
     """
     whole = measure(rows.reference, values)
     if whole is None:
         return
     past = [found for part in rows.past_windows if (found := measure(part, values)) and found.clusters > 1]
-    usual = Usual.of(whole, past)
+    usual, sign = Usual.of(whole, past), -1 if higher_is_better else 1
+    least = floor * abs(whole.value) if relative else floor
     for number, window in enumerate(rows.windows):
-        sign = -1 if higher_is_better else 1
-        yield number, usual.compare(measure(window, values), floor * abs(whole.value), sign=sign)
+        yield number, usual.compare(measure(window, values), least, sign=sign)
 
 
 def measure(rows: pd.DataFrame, values: RowValues) -> Mean | None:

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from monitoring.schema import Signal
+from monitoring.window import Window
 from polymart.config import Slice, Task
-
-
-class Span(NamedTuple):
-    """Event times of a window: ``start`` belongs to it, ``end`` does not; naive UTC."""
-
-    start: datetime
-    end: datetime
-
 
 Found = tuple[int, Signal]
 """Number of a window and a signal of it."""
@@ -54,6 +45,10 @@ class Rows:
         """The same change on every part."""
         return Rows(change(self.reference), tuple(change(rows) for rows in self.windows))
 
+    def where(self, column: str, value: object) -> Rows:
+        """The rows whose ``column`` is ``value``."""
+        return self.map(lambda rows: rows[rows[column] == value])
+
     @property
     def held_out(self) -> Rows:
         """Without the training rows in the reference: nothing of a training row can be unseen."""
@@ -62,14 +57,14 @@ class Rows:
     @cached_property
     def past_windows(self) -> tuple[pd.DataFrame, ...]:
         """The reference's own windows, oldest first."""
-        return tuple(rows for number, rows in self.reference.groupby(PAST) if number >= 0)
+        return tuple(rows for _, rows in self.reference[self.reference[PAST] >= 0].groupby(PAST))
 
     def has(self, column: str | None) -> bool:
         """Whether every part has the column."""
         return column is not None and all(column in part for part in (self.reference, *self.windows))
 
 
-def cut(rows: pd.DataFrame, spans: Sequence[Span]) -> tuple[pd.DataFrame, ...]:
+def cut(rows: pd.DataFrame, spans: Sequence[Window]) -> tuple[pd.DataFrame, ...]:
     """The rows of each window."""
     times = rows["event_timestamp"]
     return tuple(rows[(times >= span.start) & (times < span.end)] for span in spans)
@@ -102,4 +97,4 @@ def slices_of(task: Task, rows: Rows) -> Iterator[tuple[str, Rows]]:
     """The rows of each group of the task's slices that the reference knows."""
     for slice_, named in grouped(task, rows):
         for group in sorted(named.reference["group"].unique()):
-            yield f"{slice_.name}: {group}", named.map(lambda part, group=group: part[part["group"] == group])
+            yield f"{slice_.name}: {group}", named.where("group", group)

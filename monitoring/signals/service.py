@@ -14,8 +14,9 @@ import pandas as pd
 
 from monitoring.schema import Signal
 from monitoring.signals.means import compare_means
-from monitoring.signals.rows import Found, Rows, Span, cut
+from monitoring.signals.rows import Found, Rows, cut
 from monitoring.signals.volume import watch_volume
+from monitoring.window import Window
 from polymart.config import Task
 
 LATENCY_FLOOR = 0.5
@@ -25,7 +26,7 @@ SHARE_FLOOR = 0.01
 
 
 def watch_service(
-    task: Task, rows: Rows, spans: Sequence[Span], newest: datetime | None, slow_ms: float
+    task: Task, rows: Rows, spans: Sequence[Window], newest: datetime | None, slow_ms: float
 ) -> Iterator[Found]:
     """Signals of one task's answers.
 
@@ -45,10 +46,9 @@ def watch_service(
         )
     )
     for number, change in compare_means(measured, "latency", LATENCY_FLOOR):
-        shown = {
-            name: None if log is None else float(2**log) for name, log in (("now", change.now), ("usual", change.usual))
-        }
-        change = change._replace(**shown)  # in milliseconds again: the geometric mean
+        # In milliseconds again: the geometric mean.
+        now, usual = (None if log is None else float(2**log) for log in (change.now, change.usual))
+        change = change._replace(now=now, usual=usual)
         yield number, Signal(name="latency in ms", kind="service", task=task.name, **change._asdict())
     for column, name in (
         ("slow", f"answers over {slow_ms:g} ms"),
@@ -60,7 +60,7 @@ def watch_service(
     yield from watch_volume(task.name, [len(part) for part in rows.windows], spans, newest, "answers")
 
 
-def log_rows(answers: pd.DataFrame, spans: Sequence[Span], window_days: int) -> Rows:
+def log_rows(answers: pd.DataFrame, spans: Sequence[Window], window_days: int) -> Rows:
     """Answers beside the log of the time before the first window, or else beside the first window with answers.
 
     Args:

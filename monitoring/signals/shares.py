@@ -8,24 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
-from monitoring.psi import psi_threshold
+from monitoring.psi import psi, psi_threshold
 from monitoring.signals.means import MIN_CLUSTERS, Change
 from monitoring.signals.rows import Rows
 
 MAX_NAMES = 20
 """Names kept; the rarer ones are one name together, so that they add no noise."""
 OTHER = "(other)"
-_EMPTY = 1e-4
-"""Share that stands for an empty bucket, as in Evidently's PSI."""
-
-
-def psi(reference: pd.Series, current: pd.Series) -> float:
-    """Population stability index of two series of shares or counts over one index."""
-    before, now = (np.maximum(side / side.sum(), _EMPTY) for side in (reference, current))
-    return float(((now - before) * np.log(now / before)).sum())
 
 
 def compare_shares(rows: Rows, column: str) -> Iterator[tuple[int, Change]]:
@@ -67,6 +58,6 @@ def _counts(rows: pd.DataFrame, column: str, names: list[str]) -> pd.Series:
 
 def _change(usual: pd.Series, current: pd.Series, bound: float, num_rows: int) -> Change:
     before, now = usual / usual.sum(), current / current.sum()
-    name = (now - before).abs().idxmax()
+    name = str((now - before).abs().idxmax())
     note = f"{name}: {now[name]:.0%}, was {before[name]:.0%}"
     return Change(psi(usual, current), bound, float(now[name]), float(before[name]), num_rows, note)

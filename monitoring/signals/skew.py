@@ -48,7 +48,7 @@ def watch_skew(task: Task, windows: Sequence[pd.DataFrame], lookup: FeatureLooku
         served = pd.DataFrame([json.loads(features) for features in rows["features"]])
         expected = lookup(task, rows).reset_index(drop=True)
         clusters = int(rows["cluster"].nunique())
-        for column in [name for name in served if name in expected]:
+        for column in [str(name) for name in served if name in expected]:
             yield number, _signal(task.name, column, differing(served[column], expected[column]), clusters)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from monitoring.signals.rows import Rows, Span, cut
+from monitoring.signals.rows import Rows, cut
 from monitoring.signals.vectors import Vectors
 from monitoring.task_tables import label_names, load_predictions
-from monitoring.window import REFERENCE_SPLITS, Sides, read_table, split_sides
+from monitoring.window import REFERENCE_SPLITS, Sides, Window, read_table, split_sides
 from polymart.config import Suite, Task
 
 ENTITIES = ("household_id", "campaign_id", "category_id", "store_id")
@@ -53,7 +53,7 @@ class TaskRows:
     labels: list[str] | None
 
 
-def task_rows(task: Task, examples: Path, predictions: Path, suite: Suite, spans: list[Span]) -> TaskRows:
+def task_rows(task: Task, examples: Path, predictions: Path, suite: Suite, spans: list[Window]) -> TaskRows:
     """The rows of a task, at most ``max_rows`` in each part.
 
     Raises:
@@ -62,11 +62,13 @@ def task_rows(task: Task, examples: Path, predictions: Path, suite: Suite, spans
     shown, labels = _read_examples(task, examples), label_names(examples, task.name)
     told = load_predictions(task, predictions, labels)
     known = pd.concat([shown.reference, shown.current], ignore_index=True)
-    joined = (_join(part, known, task, labels) for part in (told.reference, told.current))
+    predicted = replace(
+        told, reference=_join(told.reference, known, task, labels), current=_join(told.current, known, task, labels)
+    )
     times = shown.current["event_timestamp"]
     return TaskRows(
         examples=_rows(shown, spans, suite),
-        predictions=_rows(Sides(*joined, told.undated), spans, suite),
+        predictions=_rows(predicted, spans, suite),
         counts=tuple(len(rows) for rows in cut(shown.current, spans)),
         newest=times.max().to_pydatetime() if len(times) else None,
         labels=labels,
@@ -120,7 +122,7 @@ def named_labels(column: pd.Series, labels: list[str] | None) -> pd.Series:
     )
 
 
-def _rows(sides: Sides, spans: list[Span], suite: Suite) -> Rows:
+def _rows(sides: Sides, spans: list[Window], suite: Suite) -> Rows:
     most = suite.monitoring.max_rows
     reference = sides.reference
     if "event_timestamp" not in reference:

@@ -14,7 +14,8 @@ from scipy.stats import median_abs_deviation, norm
 
 from monitoring.psi import CHANCE
 from monitoring.schema import Signal
-from monitoring.signals.rows import Found, Span
+from monitoring.signals.rows import Found
+from monitoring.window import Window
 
 MIN_WINDOWS = 3
 """Windows before that tell what is usual."""
@@ -23,7 +24,7 @@ FACTOR = 2.0
 
 
 def watch_volume(
-    task: str, counts: Sequence[int], spans: Sequence[Span], newest: datetime | None, name: str = "rows"
+    task: str, counts: Sequence[int], spans: Sequence[Window], newest: datetime | None, name: str = "rows"
 ) -> Iterator[Found]:
     """Signals of the number of rows.
 
@@ -52,7 +53,7 @@ def watch_volume(
         )  # fmt: skip
 
 
-def _covered(span: Span, newest: datetime | None) -> float:
+def _covered(span: Window, newest: datetime | None) -> float:
     """Share of a window that is over, at least a tenth: less is too little to say."""
     if newest is None or newest >= span.end:
         return 1.0

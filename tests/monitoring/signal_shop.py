@@ -11,13 +11,14 @@ import pandas as pd
 
 from monitoring.schema import Signal
 from monitoring.signals.gather import gather_signals
-from monitoring.signals.rows import Rows, Span, cut
+from monitoring.signals.rows import Rows, cut
 from monitoring.signals.tables import Sources, TaskRows
+from monitoring.window import Window
 from polymart.config import Inputs, Slice, Suite, Task
 
 START, DAYS, REFERENCE_WEEKS, NUM_WINDOWS = datetime(2024, 1, 1), 14, 24, 9
 FIRST = START + timedelta(weeks=REFERENCE_WEEKS)
-SPANS = [Span(FIRST + n * timedelta(days=DAYS), FIRST + (n + 1) * timedelta(days=DAYS)) for n in range(NUM_WINDOWS)]
+SPANS = [Window(FIRST + n * timedelta(days=DAYS), FIRST + (n + 1) * timedelta(days=DAYS)) for n in range(NUM_WINDOWS)]
 NEWEST = NUM_WINDOWS - 1
 TASK = Task(
     name="returns",

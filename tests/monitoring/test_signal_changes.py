@@ -54,7 +54,7 @@ def unsure(rows: pd.DataFrame, chosen: pd.Series) -> None:
 @pytest.mark.parametrize(
     ("change", "trace"),
     [
-        (flip_labels, {"roc_auc", "roc_auc of age: old", "mean label"}),
+        (flip_labels, {"roc_auc", "roc_auc of age: old", "roc_auc below expectation", "mean label"}),
         (speak_german, {"language of review", "unseen words of review"}),
         (freeze, {"unchanged values of visits"}),
         (rename, {"unseen categories of aisle", "vanished categories of aisle"}),

@@ -24,10 +24,10 @@ def part(random, clusters=60, each=3, week=0.0, spread=1.0):
     return pd.DataFrame({"cluster": cluster, "value": value, "name": np.where(value > 0, "up", "down")})
 
 
-def rows(random, windows=20, weeks=0.0, shift=0.0):
+def rows(random, windows=20, weeks=0.0, shift=0.0, spread=1.0):
     """A reference of eight weeks and windows that differ from it by ``shift``; weeks differ by ``weeks``."""
-    past = [part(random, week=random.normal(0, weeks)).assign(past=number) for number in range(8)]
-    now = [part(random, week=random.normal(0, weeks) + shift) for _ in range(windows)]
+    past = [part(random, week=random.normal(0, weeks), spread=spread).assign(past=number) for number in range(8)]
+    now = [part(random, week=random.normal(0, weeks) + shift, spread=spread) for _ in range(windows)]
     return Rows(pd.concat(past, ignore_index=True), tuple(now))
 
 
@@ -46,7 +46,7 @@ def test_clusters_count_where_no_windows_tell_how_far_they_differ():
     random = np.random.default_rng(5)
     alarms = {"clusters": 0, "rows": 0}
     for _ in range(10):
-        undated = rows(random).map(lambda part: part.assign(past=-1))
+        undated = rows(random, spread=3.0).map(lambda part: part.assign(past=-1))
         alone = undated.map(lambda part: part.assign(cluster=np.arange(len(part))))
         for name, shop in (("clusters", undated), ("rows", alone)):
             alarms[name] += sum(change.value >= change.threshold for _, change in compare_means(shop, "value", 0.0))
