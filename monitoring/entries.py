@@ -36,7 +36,7 @@ class Claimed(Record):
 
 
 class Started(Record):
-    """The orchestrator took the run; again, where a run in process was killed and begun anew."""
+    """The run is about to be started; with an id: the orchestrator took it. More than once, where somebody died."""
 
     kind: Literal["started"] = "started"
     at: datetime
@@ -101,7 +101,7 @@ def _change(state: RetrainState, entry: Entry) -> dict[str, object]:
                 "retrained_digests": (*state.retrained_digests, entry.data_digest),
             }
         case Started() if run and run.name == entry.run:
-            told = {"run_id": entry.run_id, "url": entry.url, "num_starts": run.num_starts + 1}
+            told = {"run_id": entry.run_id, "url": entry.url, "num_starts": run.num_starts + (not entry.run_id)}
             return {"in_flight": run.model_copy(update=told)}
         case Ended() if run and run.name == entry.run:
             digests = state.retrained_digests if entry.succeeded else state.retrained_digests[:-1]

@@ -65,7 +65,8 @@ def test_a_damaged_line_is_not_taken_for_an_empty_one(tmp_path, line):
 
 
 def test_a_claim_is_in_flight_until_its_own_end():
-    state = fold([claimed(), Started(at=NOW, run="retrain-1-a", run_id="7", url="u"), ended("another")])
+    about, taken = Started(at=NOW, run="retrain-1-a"), Started(at=NOW, run="retrain-1-a", run_id="7", url="u")
+    state = fold([claimed(), about, taken, ended("another")])
     assert (state.in_flight.name, state.in_flight.run_id, state.in_flight.num_starts) == ("retrain-1-a", "7", 1)
     assert fold([claimed(), ended()]).in_flight is None
 
