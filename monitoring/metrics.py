@@ -30,7 +30,7 @@ HELP: dict[str, tuple[str, tuple[str, ...]]] = {
     "estimated_loss_ratio": ("Relative loss expected before labels arrive; a gain is negative",
                              ("suite", "task", "metric")),
     "signal_ratio": ("Distance of a signal over its threshold; from 1 it moved", ("suite", "task", "signal", "kind")),
-    "column_drift_ratio": ("PSI of a column over its threshold; from 1 it drifted", ("suite", "task", "column")),
+    "column_drift_ratio": ("Distance of a column over its threshold; from 1 it drifted", ("suite", "task", "column")),
     "retraining_in_flight": ("Whether a retraining was submitted and has not ended", ("environment",)),
     "retraining_failed": ("Whether the last retraining that ended had failed", ()),
 }  # fmt: skip
@@ -86,7 +86,7 @@ def _of_task(task: TaskReport) -> Iterator[_Sample]:
         if signal.value is not None:
             yield "signal_ratio", (task.name, signal.title, signal.kind), signal.strength
     for column in new.judged:
-        yield "column_drift_ratio", (task.name, column.name), (column.psi or 0.0) / (column.threshold or 1.0)
+        yield "column_drift_ratio", (task.name, column.name), column.strength
 
 
 def _of_ledgers(work: Path) -> Iterator[tuple[str, float]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from monitoring.report.first import strength
 from monitoring.schema import ColumnDrift, Distribution, TaskReport
 
 WIDTH, HEIGHT, EDGE = 150, 34, 4
@@ -17,13 +16,13 @@ def heat(column: ColumnDrift | None) -> str:
     """CSS class of a cell: ``n`` not judged, ``h0`` (still) to ``h3`` (drifted), ``h4`` (three times the bound)."""
     if column is None or column.psi is None:
         return "n"
-    return f"h{sum(strength(column) >= step for step in _STEPS)}"
+    return f"h{sum(column.strength >= step for step in _STEPS)}"
 
 
 def cells(task: TaskReport) -> list[tuple[str, list[ColumnDrift | None]]]:
     """Rows of the heat map, those that drifted in the newest window first."""
     names = dict.fromkeys(column.name for window in task.windows for column in window.columns)
-    moved = sorted(task.newest.drifted, key=lambda column: (-strength(column), column.name))
+    moved = sorted(task.newest.drifted, key=lambda column: (-column.strength, column.name))
     ordered = dict.fromkeys([*(column.name for column in moved), *names])
     by_window = [{column.name: column for column in window.columns} for window in task.windows]
     return [(name, [columns.get(name) for columns in by_window]) for name in ordered]

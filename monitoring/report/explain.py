@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from monitoring.records import Record
-from monitoring.report.first import TODO, Cause, first_screen
+from monitoring.report.first import TODO, RankedCause, first_screen
 from monitoring.schema import ColumnDrift, DriftReport, QualityFinding, Signal, TaskReport
 from polymart.errors import MonitoringError
 
@@ -17,7 +17,7 @@ class Explanation(Record):
     tasks: tuple[str, ...]
     verdict: str
     """One sentence."""
-    causes: tuple[Cause, ...]
+    causes: tuple[RankedCause, ...]
     """Ranked; those that concern the name alone."""
     quality: tuple[QualityFinding, ...]
     signals: tuple[Signal, ...]
@@ -85,7 +85,7 @@ def _unknown(report: DriftReport, name: str) -> MonitoringError:
     )
 
 
-def _verdict(name: str, causes: tuple[Cause, ...], broken: bool, is_task: bool) -> str:
+def _verdict(name: str, causes: tuple[RankedCause, ...], broken: bool, is_task: bool) -> str:
     if broken:
         return f"{name}: the data of the newest window are broken, so drift is not to be believed."
     if not causes:

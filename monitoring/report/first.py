@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import datetime
 from itertools import takewhile
 
 from monitoring.decision import ROLLBACK_COMMAND
+from monitoring.impact import EFFECTS, Cause, rank_causes
 from monitoring.records import Action, Record
-from monitoring.schema import ColumnDrift, DriftReport, TaskReport, WindowReport
+from monitoring.schema import DriftReport, TaskReport, WindowReport
 
 HEADLINES: dict[Action, str] = {
     "keep": "Keep the release",
@@ -18,8 +18,8 @@ HEADLINES: dict[Action, str] = {
     "rollback": "Roll back",
 }
 TODO: dict[str, str] = {
-    "broken": "Repair the source of the failed checks, then run `polymart monitor` again. Nothing is retrained on "
-    "broken data, and a rollback would not help.",
+    "broken": "Repair the source of the failed checks, then run: polymart monitor. Nothing is retrained on broken "
+    "data, and a rollback would not help.",
     "keep": "Nothing.",
     "watch": "Compare the dates with deployments, price changes, campaigns and import jobs; then wait for the next "
     "window.",
@@ -28,18 +28,26 @@ TODO: dict[str, str] = {
 }
 
 
-class Cause(Record):
-    """Something that moved in the newest window, and the tasks that it touches."""
+class RankedCause(Record):
+    """Something that broke or moved in the newest window, in one or several tasks."""
 
     name: str
     kind: str
     tasks: tuple[str, ...]
     since: datetime
+    broken: bool
     strength: float
     """Distance in units of its threshold, largest of the tasks."""
+    impact: float
+    """Of `monitoring.impact`: only the order and ratios mean anything."""
     hurts: float | None = None
     """Estimated relative loss of the task that it hurts most; None where nothing can tell."""
     note: str = ""
+
+    @property
+    def order(self) -> tuple[bool, bool, float, str]:
+        """What broke first, then what moved, then mere effects; by impact, ties by name."""
+        return not self.broken, self.kind in EFFECTS, -self.impact, self.name
 
 
 class TaskState(Record):
@@ -69,8 +77,8 @@ class FirstScreen(Record):
     """One sentence: what moved, since when, whom it hurts."""
     broken: tuple[tuple[str, str], ...]
     """Task and message of every failed check."""
-    causes: tuple[Cause, ...]
-    """Most harmful first."""
+    causes: tuple[RankedCause, ...]
+    """Worst first."""
     tasks: tuple[TaskState, ...]
     """Most hurt first."""
     reasons: tuple[str, ...]
@@ -89,7 +97,7 @@ def first_screen(report: DriftReport) -> FirstScreen:
     decision = report.decision
     assert decision is not None
     broken = tuple((task.name, message) for task in report.tasks for message in task.newest.failures)
-    causes, tasks = rank_causes(report), tuple(_state(task) for task in report.tasks)
+    causes, tasks = ranked(report), tuple(_state(task) for task in report.tasks)
     return FirstScreen(
         suite=report.suite,
         newest_event=report.newest_event,
@@ -106,53 +114,51 @@ def first_screen(report: DriftReport) -> FirstScreen:
     )
 
 
-def rank_causes(report: DriftReport) -> tuple[Cause, ...]:
-    """Everything that moved in the newest windows: known harm first, then strength; one line for all its tasks."""
-    by_name: dict[str, list[Cause]] = defaultdict(list)
+def ranked(report: DriftReport) -> tuple[RankedCause, ...]:
+    """Everything that broke or moved in the newest windows, worst first; one line for all its tasks."""
+    by_name: dict[str, list[RankedCause]] = defaultdict(list)
     for task in report.tasks:
-        for cause in _moved(task):
-            by_name[cause.name].append(cause)
-    merged = [_merge(causes) for causes in by_name.values()]
-    return tuple(sorted(merged, key=lambda one: (-(one.hurts or 0.0), -one.strength, one.name)))
+        for cause in rank_causes(task.newest):
+            one = _placed(task, cause)
+            by_name[one.name].append(one)
+    return tuple(sorted(map(_merge, by_name.values()), key=lambda one: one.order))
 
 
-def _merge(causes: list[Cause]) -> Cause:
-    worst = max(causes, key=lambda one: (one.hurts or 0.0, one.strength))
+def _merge(causes: list[RankedCause]) -> RankedCause:
     tasks = tuple(dict.fromkeys(task for one in causes for task in one.tasks))
-    return worst.model_copy(update={"tasks": tasks, "since": min(one.since for one in causes)})
+    hurts = max((one.hurts for one in causes if one.hurts is not None), default=None)
+    worst = min(causes, key=lambda one: one.order)
+    return worst.model_copy(update={"tasks": tasks, "hurts": hurts, "since": min(one.since for one in causes)})
 
 
-def _moved(task: TaskReport) -> Iterator[Cause]:
-    new = task.newest
-    signalled = {signal.column: signal for signal in reversed(new.moved_signals) if signal.column and not signal.slice}
-    for column in new.drifted:
-        signal = signalled.get(column.name)
-        yield Cause(
-            name=column.name, kind=column.kind, tasks=(task.name,), since=_since(task, column.name),
-            strength=strength(column), hurts=signal.hurts if signal else None, note=signal.note if signal else "",
-        )  # fmt: skip
-    drifted = {column.name for column in new.drifted}
-    for signal in new.moved_signals:
-        if signal.column not in drifted or signal.slice:
-            yield Cause(
-                name=signal.title, kind=signal.kind, tasks=(task.name,), since=signal.since or new.start,
-                strength=signal.strength, hurts=signal.hurts, note=signal.note,
-            )  # fmt: skip
+def _placed(task: TaskReport, cause: Cause) -> RankedCause:
+    """A task's cause with its date and the words of its strongest signal."""
+    told = [signal for signal in task.newest.moved_signals if signal.title in cause.names]
+    starts = [signal.since for signal in told if signal.since]
+    if cause.column or cause.broken:
+        starts.append(_since(task, cause))
+    return RankedCause(
+        name=cause.column or cause.names[0],
+        kind=cause.kinds[0],
+        tasks=(task.name,),
+        since=min(starts, default=task.newest.start),
+        broken=cause.broken,
+        strength=cause.strength,
+        impact=cause.impact,
+        hurts=cause.hurts,
+        note=next((signal.note for signal in told if signal.note), ""),
+    )
 
 
-def strength(column: ColumnDrift) -> float:
-    """How far a column lies from the reference, in units of its threshold; 0 where it was not judged."""
-    distances = [(column.psi, column.threshold), (column.ks, column.ks_threshold)]
-    return max((value / bound for value, bound in distances if value is not None and bound), default=0.0)
+def _since(task: TaskReport, cause: Cause) -> datetime:
+    """Start of the unbroken run of windows, up to the newest, in which the cause's column drifted or broke."""
 
+    def is_hit(window: WindowReport) -> bool:
+        moved = any(column.name in cause.names for column in window.drifted)
+        return moved or any(finding.failed and finding.column == cause.column for finding in window.quality)
 
-def _since(task: TaskReport, column: str) -> datetime:
-    """Start of the unbroken run of windows, up to the newest, in which a column drifted."""
-
-    def has_drifted(window: WindowReport) -> bool:
-        return any(one.name == column for one in window.drifted)
-
-    return list(takewhile(has_drifted, reversed(task.windows)))[-1].start
+    hit = list(takewhile(is_hit, reversed(task.windows)))
+    return hit[-1].start if hit else task.newest.start
 
 
 def _state(task: TaskReport) -> TaskState:
@@ -172,16 +178,18 @@ def _state(task: TaskReport) -> TaskState:
     return TaskState(name=task.name, data_origin=task.data_origin, status=status, words=words, **measured)
 
 
-def _story(causes: tuple[Cause, ...], tasks: tuple[TaskState, ...], broken: tuple[tuple[str, str], ...]) -> str:
+def _story(causes: tuple[RankedCause, ...], tasks: tuple[TaskState, ...], broken: tuple[tuple[str, str], ...]) -> str:
     if broken:
         names = _listed(dict.fromkeys(task for task, _ in broken))
         return f"{len(broken)} check{'s' * (len(broken) > 1)} of the data failed for {names}."
     if not causes:
         return f"Nothing moved in the newest windows of {len(tasks)} tasks." if tasks else "No task has event time."
     first = causes[0]
-    more = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
     cost = f", estimated to cost {first.hurts:.0%}" if first.hurts and first.hurts > 0 else ""
-    return f"{first.name}{more} moved; the first since {first.since:%Y-%m-%d}, in {_listed(first.tasks)}{cost}."
+    where = f"since {first.since:%Y-%m-%d} in {_listed(first.tasks)}{cost}"
+    if len(causes) == 1:
+        return f"{first.name} moved {where}."
+    return f"{first.name} and {len(causes) - 1} more moved; {first.name} {where}."
 
 
 def _listed(names: tuple[str, ...] | dict[str, None]) -> str:

@@ -9,7 +9,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from monitoring.report import charts
-from monitoring.report.first import first_screen, strength
+from monitoring.report.first import first_screen
 from monitoring.report.log import log_rows
 from monitoring.schema import DriftReport
 from polymart.files import atomic_path, write_json
@@ -43,7 +43,7 @@ def environment() -> Environment:
     )
     made.filters["day"] = lambda time: f"{time:%Y-%m-%d}"
     made.filters["number"] = lambda value: "–" if value is None else f"{value:.4g}"
-    made.globals |= {"charts": charts, "strength": strength, "name": _name}
+    made.globals |= {"charts": charts, "name": _name}
     return made
 
 

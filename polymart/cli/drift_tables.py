@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from monitoring.report.explain import Explanation
-from monitoring.report.first import Cause, FirstScreen, TaskState
+from monitoring.report.first import FirstScreen, RankedCause, TaskState
 from monitoring.report.log import LogRow
 from polymart.cli.console import console
 
@@ -72,7 +72,7 @@ def show_explanation(one: Explanation) -> None:
     out.print(f"[bold]runbook[/]  {escape(one.runbook)}", soft_wrap=True)
 
 
-def _causes(causes: Sequence[Cause]) -> Table:
+def _causes(causes: Sequence[RankedCause]) -> Table:
     table = Table("", "moved", "since", "of its threshold", "may cost", "tasks", box=None, pad_edge=False)
     for place, cause in enumerate(causes, start=1):
         cost = "" if cause.hurts is None else f"{cause.hurts:.0%}"
