@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from monitoring.left_out import describe_left_out, tasks_with_time
+from monitoring.reference import REFERENCES
 from monitoring.schema import DriftReport, MovedColumn, TaskReport, WindowReport
 from monitoring.signals.gather import add_signals
 from monitoring.signals.tables import Sources
@@ -51,6 +52,7 @@ def detect_drift(
         StorageError: ``out`` cannot be written.
     """
     timed, notes = tasks_with_time(examples, predictions, suite)
+    references = references or predictions / REFERENCES
     loaded = [(task, load_task(task, examples, predictions, suite, references)) for task in timed]
     with atomic_folder(out / EVIDENTLY_FOLDER) as folder:
         reports = [
@@ -63,7 +65,8 @@ def detect_drift(
     ]
     data_digest = digest_tree(examples, suffixes=(".parquet",))
     predictions_digest = digest_tree(predictions, suffixes=(".parquet",)) if predictions.is_dir() else ""
-    inputs_digest = digest_text("\n".join([data_digest, predictions_digest, suite.digest]))
+    references_digest = digest_tree(references) if references.is_dir() else ""
+    inputs_digest = digest_text("\n".join([data_digest, predictions_digest, references_digest, suite.digest]))
     newest = [tables.newest for _, tables in loaded if tables.newest is not None]
     return DriftReport(
         suite=suite.name,

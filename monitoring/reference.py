@@ -23,6 +23,8 @@ from polymart.errors import MonitoringError
 from polymart.files import atomic_folder, canonical_json, read_json
 
 REFERENCE_VERSION = 1
+REFERENCES = "profiles"
+"""Folder of the references, inside the predictions of the run that made them: they travel with the release."""
 
 
 @dataclass(frozen=True)
@@ -175,15 +177,20 @@ def _bucketed(values: np.ndarray | pa.Array, column: Column) -> pd.Series:
     return names.where(names.isin(kept) | names.isna(), OTHER)
 
 
-def write_references(examples: Path, predictions: Path, suite: Suite, out: Path) -> None:
-    """Profile the reference of every task that has event time, one ``<task>.json`` each; ``out`` is replaced whole.
+def write_references(examples: Path, predictions: Path, suite: Suite) -> None:
+    """Profile the reference of every task that has event time into ``profiles/<task>.json`` beside the predictions.
+
+    Args:
+        examples: folder of example tables.
+        predictions: folder of prediction tables; its ``profiles`` are replaced whole.
+        suite: tasks and monitoring policy.
 
     Raises:
         MonitoringError: no example tables, or one that breaks its contract.
-        StorageError: ``out`` cannot be written.
+        StorageError: ``profiles`` cannot be written.
     """
     timed, _ = tasks_with_time(examples, predictions, suite)
-    with atomic_folder(out) as folder:
+    with atomic_folder(predictions / REFERENCES) as folder:
         for task in timed:
             written = profile_reference(task, examples, predictions, suite).to_json()
             (folder / f"{task.name}.json").write_text(canonical_json(written))

@@ -38,6 +38,7 @@ def run_monitoring(
     ledger: Ledger | None = None,
     previous: PreviousPerformance | None = None,
     sources: Sources | None = None,
+    references: Path | None = None,
     clock: datetime | None = None,
 ) -> Decision:
     """Compare, decide, report. A second pass over the same inputs writes the same bytes and repeats the decision.
@@ -58,6 +59,7 @@ def run_monitoring(
         previous: asked for the previous release's performance where the present one misses its gate; without it
             nothing is rolled back.
         sources: what signals read beside the tables.
+        references: folder of the release's reference profiles; see `detect_drift`.
         clock: the wall clock, naive UTC, for quiet hours and holds; event time where it is not given.
 
     Returns:
@@ -68,7 +70,9 @@ def run_monitoring(
         StorageError: ``out`` or the ledger cannot be written.
     """
     with ledger.passing() if ledger else nullcontext():
-        report = detect_drift(examples, predictions, suite, out, data_origin=data_origin, sources=sources)
+        report = detect_drift(
+            examples, predictions, suite, out, data_origin=data_origin, sources=sources, references=references
+        )
         commands = {
             "command": submit_command.replace("{data_digest}", report.data_digest),
             "rollback_command": rollback_command,

@@ -22,8 +22,6 @@ from polymart.config import Suite, Task
 from polymart.files import read_json
 
 _KEYS = ["example_id", "split"]
-REFERENCES = "profiles"
-"""Folder of the reference profiles, inside the predictions of the run that made them."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +77,7 @@ class TaskTables:
         return self.reference.longest_silence_s > (window.end - window.start).total_seconds()
 
 
-def load_task(
-    task: Task, examples: Path, predictions: Path, suite: Suite, references: Path | None = None
-) -> TaskTables:
+def load_task(task: Task, examples: Path, predictions: Path, suite: Suite, references: Path) -> TaskTables:
     """Look at one task's tables.
 
     Args:
@@ -95,7 +91,7 @@ def load_task(
         MonitoringError: a table or a reference breaks its written contract.
     """
     table, scored = examples / f"{task.name}.parquet", predictions / f"{task.name}.parquet"
-    kept = (references or predictions / REFERENCES) / f"{task.name}.json"
+    kept = references / f"{task.name}.json"
     reference = read_reference(kept) if kept.is_file() else profile_reference(task, examples, predictions, suite)
     rows = examples_source(task, table, ("test",))
     span = event_span(rows)

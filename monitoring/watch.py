@@ -10,6 +10,7 @@ from pathlib import Path
 from monitoring.ledger import Ledger
 from monitoring.previous import PreviousRelease
 from monitoring.records import Decision
+from monitoring.reference import REFERENCES
 from monitoring.retraining import wall_clock
 from monitoring.run import run_monitoring
 from polymart.config import Settings, Suite
@@ -105,6 +106,7 @@ class Watch:
                 release=self.manifest.release,
                 ledger=self.ledger,
                 previous=PreviousRelease(fetch, examples, predictions, self.suite).performance,
+                references=self._place("predictions") / REFERENCES,
                 clock=wall_clock(),
             )
 
