@@ -18,7 +18,7 @@ TIMEOUT_S = 120
 _PASSWORD = re.compile(r"(://)[^/@\s]+@")
 # Settings of the user that would change or block a commit made by a machine.
 _CONFIG = ("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false",
-           "-c", "gc.auto=0", "-c", f"init.defaultBranch={BRANCH}")  # fmt: skip
+           "-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", f"init.defaultBranch={BRANCH}")  # fmt: skip
 TOKEN = "GIT_ASKPASS_TOKEN"  # noqa: S105 - the name of a variable
 """Environment variable with the token for an https repository; pods get it from a secret."""
 # git's shell expands the variable when a server asks: the token never stands in an argument or a file

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from polymart.errors import PolymartError
-from polymart.release.card import STEM
 from polymart.release.history import read_history
 from polymart.release.repository import Clone, clone
+
+CARD = "model_card"
+"""Stem of the card's files in the registry; the card's own module loads scipy, which a rollback must not wait for."""
 
 
 def record_history(repository: str, environment: str, tracking_uri: str) -> list[str]:
@@ -49,4 +51,4 @@ def follow_with_registry(repository: str, environment: str, tracking_uri: str) -
 
 def _card(work: Clone, release: str) -> dict[str, str]:
     files = work.folder.glob(f"releases/{release}.*")
-    return {f"{STEM}{file.suffix}": file.read_text() for file in files if file.suffix in (".md", ".html")}
+    return {f"{CARD}{file.suffix}": file.read_text() for file in files if file.suffix in (".md", ".html")}
