@@ -62,7 +62,7 @@ def gather_signals(
 
 
 def _watch(task: Task, rows: TaskRows, suite: Suite, spans: list[Window], sources: Sources) -> Iterator[Found]:
-    yield from watch_volume(task.name, rows.counts, spans, rows.newest)
+    yield from watch_volume(task.name, rows.moments, spans, rows.newest)
     for watch in (watch_text, watch_images, watch_categories, watch_frozen, watch_creep, watch_mix):
         yield from watch(task, rows.examples)
     if sources.vectors is not None:

@@ -10,7 +10,7 @@ from monitoring.signals.rows import Found, Rows, grouped
 from monitoring.signals.shares import compare_shares
 from polymart.config import Task
 
-NEW_FLOOR = 0.1
+NEW_FLOOR = 0.2
 """Rise of the share of rows from new clusters that matters."""
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 from monitoring.schema import Signal
 from monitoring.window import Window
 from polymart.config import Slice, Task
+from polymart.errors import TableError
+from polymart.evaluation.groups import groups_of
 
 Found = tuple[int, Signal]
 """Number of a window and a signal of it."""
@@ -81,16 +83,18 @@ def grouped(task: Task, rows: Rows) -> Iterator[tuple[Slice, Rows]]:
 
     All parts are grouped together, so that rare values go by one name everywhere.
     """
-    from polymart.evaluation.slices import groups_of  # lazily: it brings torch along
-
     parts = [rows.reference, *rows.windows]
     ends = np.cumsum([len(part) for part in parts])[:-1]
     for slice_ in task.slices:
-        if rows.has(slice_.column):
-            column = pd.concat([part[[slice_.column]] for part in parts], ignore_index=True)
-            names = np.split(groups_of(column, slice_).astype(str).to_numpy(object), ends)
-            named = [part.assign(group=group) for part, group in zip(parts, names, strict=True)]
-            yield slice_, Rows(named[0], tuple(named[1:]))
+        if not rows.has(slice_.column):
+            continue
+        column = pd.concat([part[[slice_.column]] for part in parts], ignore_index=True)
+        try:
+            groups = groups_of(column, slice_).astype(str).to_numpy(object)
+        except TableError:  # words where numbers should be: the checks of data quality say so
+            continue
+        named = [part.assign(group=group) for part, group in zip(parts, np.split(groups, ends), strict=True)]
+        yield slice_, Rows(named[0], tuple(named[1:]))
 
 
 def slices_of(task: Task, rows: Rows) -> Iterator[tuple[str, Rows]]:

@@ -57,7 +57,8 @@ def watch_service(
     ):
         for number, change in compare_means(measured, column, SHARE_FLOOR, sign=1):
             yield number, Signal(name=name, kind="service", task=task.name, **change._asdict())
-    yield from watch_volume(task.name, [len(part) for part in rows.windows], spans, newest, "answers")
+    moments = [part["event_timestamp"] for part in rows.windows]
+    yield from watch_volume(task.name, moments, spans, newest, "answers")
 
 
 def log_rows(answers: pd.DataFrame, spans: Sequence[Window], window_days: int) -> Rows:

@@ -41,14 +41,14 @@ class TaskRows:
         examples: example rows with inputs, label, entity keys and the slices' columns.
         predictions: prediction rows with the slices' columns; a label that only the examples know is filled in, for
             labels arrive late.
-        counts: example rows of each window before sampling.
+        moments: event times of each window's example rows, before sampling.
         newest: newest event time of the example rows; None without rows.
         labels: label map, where the task has one.
     """
 
     examples: Rows
     predictions: Rows
-    counts: tuple[int, ...]
+    moments: tuple[pd.Series, ...]
     newest: datetime | None
     labels: list[str] | None
 
@@ -69,7 +69,7 @@ def task_rows(task: Task, examples: Path, predictions: Path, suite: Suite, spans
     return TaskRows(
         examples=_rows(shown, spans, suite),
         predictions=_rows(predicted, spans, suite),
-        counts=tuple(len(rows) for rows in cut(shown.current, spans)),
+        moments=tuple(rows["event_timestamp"] for rows in cut(shown.current, spans)),
         newest=times.max().to_pydatetime() if len(times) else None,
         labels=labels,
     )

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
-from scipy.stats import median_abs_deviation, norm
+import pandas as pd
+from scipy.stats import median_abs_deviation, t
 
 from monitoring.psi import CHANCE
 from monitoring.schema import Signal
@@ -24,37 +25,47 @@ FACTOR = 2.0
 
 
 def watch_volume(
-    task: str, counts: Sequence[int], spans: Sequence[Window], newest: datetime | None, name: str = "rows"
+    task: str, moments: Sequence[pd.Series], spans: Sequence[Window], newest: datetime | None, name: str = "rows"
 ) -> Iterator[Found]:
     """Signals of the number of rows.
 
     Args:
         task: the task.
-        counts: rows of each window.
-        spans: their event times.
+        moments: event times of each window's rows.
+        spans: the windows.
         newest: newest event time; of the window that holds it only the time before counts, since it is not over.
         name: what is counted.
     """
-    rates = [count / _covered(span, newest) for count, span in zip(counts, spans, strict=True)]
+    counts, usual_s = [len(times) for times in moments], _usual_last_s(moments, spans)
+    covered = [_covered(span, newest, usual_s) for span in spans]
+    rates = [count / share for count, share in zip(counts, covered, strict=True)]
     for number in range(MIN_WINDOWS, len(rates)):
         before = np.log1p(rates[:number])
         usual = float(np.median(before))
         spread = float(median_abs_deviation(before, scale="normal"))  # one window without rows must not hide the next
         noise = np.sqrt(1 / (1 + counts[number]) + spread**2 * (1 + 1 / number))
         value = abs(float(np.log1p(rates[number])) - usual)
-        threshold = max(float(np.log(FACTOR)), float(norm.ppf(1 - CHANCE / 2) * noise))
+        threshold = max(float(np.log(FACTOR)), float(t.ppf(1 - CHANCE / 2, number - 1) * noise))
         yield (
             number,
             Signal(
                 name=name, kind="volume", task=task, value=value, threshold=threshold, now=rates[number],
                 usual=float(np.expm1(usual)), rows=counts[number],
-                note="rows expected of the whole window" if _covered(spans[number], newest) < 1 else "",
+                note="rows expected of the whole window" if covered[number] < 1 else "",
             ),
         )  # fmt: skip
 
 
-def _covered(span: Window, newest: datetime | None) -> float:
+def _usual_last_s(moments: Sequence[pd.Series], spans: Sequence[Window]) -> float:
+    """Seconds into a window after which no more rows usually come: rows of a weekly count all come at one moment."""
+    last = [
+        (times.max() - span.start).total_seconds() for times, span in zip(moments, spans, strict=True) if len(times)
+    ]
+    return float(np.median(last[:-1])) if len(last) > 1 else 0.0
+
+
+def _covered(span: Window, newest: datetime | None, usual_s: float) -> float:
     """Share of a window that is over, at least a tenth: less is too little to say."""
-    if newest is None or newest >= span.end:
+    if newest is None or (newest - span.start).total_seconds() >= usual_s:
         return 1.0
-    return max(0.1, (newest - span.start) / (span.end - span.start))
+    return max(0.1, (newest - span.start).total_seconds() / usual_s)

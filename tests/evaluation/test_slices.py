@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from polymart.config.gates import Slice
 from polymart.errors import TableError
 from polymart.evaluation.bootstrap import Bootstrap
+from polymart.evaluation.groups import MAX_GROUPS, groups_of
 from polymart.evaluation.metrics import METRICS
-from polymart.evaluation.slices import MAX_GROUPS, Reference, Sliced, evaluate_slices, groups_of
+from polymart.evaluation.slices import Reference, Sliced, evaluate_slices
 
 NUMBERS = Slice(name="age", column="age", edges=[10.0, 50.0])
 
