@@ -121,9 +121,9 @@ def test_broken_data_of_the_only_task_watch(history, policy, state, now):
     assert decide(history, policy, state, now).action == "watch"
 
 
-@rule(histories(tasks=2), policies(), STATES, MOMENTS)
-def test_retrain_needs_a_bad_newest_window_and_enough_bad_ones(history, policy, state, now):
-    decision = decide(history, policy, state, now)
+@rule(histories(tasks=2, broken=False, labels=False), READY, MOMENTS)
+def test_retrain_needs_a_bad_newest_window_and_enough_bad_ones(history, policy, now):
+    decision = decide(history, policy, EMPTY, now, clock=datetime.combine(now, time(12)))
     if decision.action == "retrain":
         mine = [one for one in history if one.task == decision.task]
         assert is_bad(mine[-1], policy)
@@ -176,9 +176,10 @@ def test_no_retraining_in_quiet_hours(history, policy, hour, now):
     held("quiet_hours", history, policy, EMPTY, now)
 
 
-@rule(histories(tasks=3), policies(), STATES, MOMENTS)
-def test_a_retraining_is_never_less_severe_than_asked(history, policy, state, now):
-    decision = decide(history, policy, state, now)
+@rule(histories(tasks=3, broken=False, labels=False), READY, MOMENTS)
+def test_a_retraining_is_never_less_severe_than_asked(history, policy, now):
+    policy = policy.model_copy(update={"min_severity": 0.2, "quiet_hours": None})
+    decision = decide(history, policy, EMPTY, now)
     if decision.action == "retrain":
         newest = [one for one in history if one.task == decision.task][-1]
         weight = newest.weight / max(one.weight for one in history)

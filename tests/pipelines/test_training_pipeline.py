@@ -9,13 +9,17 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from fixtures.machine import environment, make_machine, small_suite
 
+from monitoring.entries import Decided
+from monitoring.ledger import Ledger
+from monitoring.records import Decision
 from polymart.cli.job import Job, run_job
-from polymart.config import Settings, Suite
+from polymart.config import Settings, Suite, dump_suite
 from polymart.evaluation.records import Override
 from polymart.gates import explain
 from polymart.release.promotion import current_manifest, history
@@ -138,7 +142,7 @@ def test_monitoring_the_current_release_twice_says_the_same(released: Job, setti
     assert first.returncode == (released.action in ("retrain", "rollback")), first.stderr
     assert first.stdout.startswith(f"{released.release}: {released.action}")
     assert second.stdout == first.stdout
-    ledger = settings.work_dir / "monitoring" / "state" / "decisions.jsonl"
+    ledger = settings.work_dir / "monitoring" / "local" / "ledger.jsonl"
     assert len(ledger.read_text().splitlines()) == len(set(ledger.read_text().splitlines())) > 0
 
 
@@ -185,3 +189,26 @@ def test_an_override_releases_the_refused_candidate_and_is_told_wherever_it_is(
     assert None not in (line.low, line.high)
     assert f"Override by {ada.who}:</b> {ada.why}." in (forced.folder / "index.html").read_text()
     assert history(settings.deployment_repository, "local")[0].override == str(ada)
+
+
+def test_a_due_retraining_trains_gates_and_releases_in_one_command_and_only_once(
+    released: Job, settings: Settings, tmp_path: Path
+) -> None:
+    tasks = [task.model_copy(update={"regression_margin": GENEROUS}) for task in released.suite.tasks]
+    (tmp_path / "suite.yaml").write_text(dump_suite(released.suite.model_copy(update={"tasks": tasks})))
+    ledger, digest = Ledger(settings.work_dir / "monitoring" / "local"), "sha256:" + "a" * 64
+    at = datetime(2018, 1, 1)
+    due = Decision(action="retrain", reasons=("demand moved",), task="demand", decided_at=at, data_digest=digest)
+    ledger.append(Decided(inputs_digest="sha256:i", decision=due))
+    command = [sys.executable, "-m", "polymart.cli.main", "monitor", "retrain", "--suite", tmp_path / "suite.yaml"]
+    told = [
+        subprocess.run(command, env=os.environ | environment(settings), capture_output=True, text=True, check=False)
+        for _ in range(2)
+    ]
+    assert [done.returncode for done in told] == [0, 0], told[0].stderr
+    manifest = current_manifest(settings.deployment_repository, "local")
+    assert manifest.data_version == digest
+    assert told[0].stdout == f"retraining retrain-1-aaaaaaaaaaaa ended: {manifest.release} is released\n"
+    assert "already retrained on" in told[1].stdout
+    kinds = [entry.kind for entry in ledger.entries()]
+    assert kinds[kinds.index("claimed") :] == ["claimed", "started", "started", "ended"]
