@@ -28,7 +28,7 @@ def evaluate_suite(
         baselines: folder written by `train_baselines`; its checkpoints are scored on the same test rows.
         evaluation: JSON (schema: ``polymart/evaluation/records.py``).
         predictions: folder with ``<task>.parquet``: example_id, cluster, event_timestamp, split, label,
-            prediction, score.
+            prediction, score; and ``profiles/<task>.json``: what monitoring compares with.
         metrics: one value per task.
         suite: the suite as JSON.
         code_version: digest of the library's source; a cache key.
@@ -36,9 +36,11 @@ def evaluate_suite(
     Raises:
         DataError: a task has no test rows.
         CheckpointError: the checkpoint does not match its manifest.
+        MonitoringError: an example table cannot be profiled.
     """
     from pathlib import Path
 
+    from monitoring.reference import write_references
     from polymart.config import Settings, Suite
     from polymart.errors import shown_to_user
     from polymart.evaluation.evaluate import evaluate_suite
@@ -61,6 +63,7 @@ def evaluate_suite(
             baselines=Path(baselines.path),
             kept=Settings().work_dir / "classical",
         )
+        write_references(Path(examples.path), Path(predictions.path), Suite.from_json(suite))
     result.write(Path(evaluation.path))
     for task in result.tasks:
         metrics.log_metric(f"{task.task}_{task.metric}".replace("@", "_at_"), task.score.value)
