@@ -27,6 +27,7 @@ COMMANDS = (
     "schedules",
     "upload",
     "deploy",
+    "images",
     "rollback",
     "lineage",
 )
