@@ -4,8 +4,10 @@ Everything that a window names is grouped by column: the drift of a column and i
 missing or unseen ones) are one cause; a cause of the whole rows (customers, labels, volume) goes by its kind. Then:
 
 1. what broke comes before what moved;
-2. causes come before their effects: a score or a performance moves because something else did;
-3. impact is strength x (`FLOOR` + dependence): how far the column moved in units of its threshold, times the share of
+2. news come before what each of the last `STANDING` windows named, too: a count of all baskets ever grows by nature,
+   and what has moved for a month did not cause this week's trouble;
+3. causes come before their effects: a score or a performance moves because something else did;
+4. impact is strength x (`FLOOR` + dependence): how far the column moved in units of its threshold, times the share of
    the scores' variance that goes with it in the reference. A text, an image, a label or the mix of customers concerns
    the whole row and counts as dependence 1; so does a column whose dependence is not known.
 
@@ -14,7 +16,7 @@ The estimate needs no model and no labels. Where a signal knows what it costs (`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from monitoring.records import Record
 from monitoring.schema import ColumnDrift, Signal, WindowReport
@@ -22,6 +24,8 @@ from monitoring.schema import ColumnDrift, Signal, WindowReport
 FLOOR = 0.1
 """Dependence that every column is granted: what goes with the scores today says little of what would tomorrow."""
 WHOLE_ROW = 1.0
+STANDING = 4
+"""Windows before that name a cause, too, from which it is no news."""
 EFFECTS = frozenset({"prediction", "estimate", "performance", "score"})
 """Kinds that tell of harm, not of its cause."""
 
@@ -36,6 +40,8 @@ class Cause(Record):
     names: tuple[str, ...]
     """Titles of what told of it, in the same order."""
     broken: bool = False
+    standing: bool = False
+    """Whether it is no news: each of the last `STANDING` windows named it."""
     strength: float
     """Largest distance in units of its threshold; 0 for a failed check that has none."""
     impact: float
@@ -55,20 +61,36 @@ class _Trace(Record):
     hurts: float | None = None
 
 
-def rank_causes(window: WindowReport) -> tuple[Cause, ...]:
-    """Everything that broke or moved in a window, the most probable cause first."""
+def rank_causes(window: WindowReport, before: Sequence[WindowReport] = ()) -> tuple[Cause, ...]:
+    """Everything that broke or moved in a window, the most probable cause first.
+
+    Args:
+        window: the window.
+        before: the windows before it, oldest first; without `STANDING` of them everything is news.
+    """
+    past = [set(_grouped(one)) for one in before[-STANDING:]]
+    causes = [
+        _cause(traces, standing=len(past) == STANDING and all(key in one for one in past))
+        for key, traces in _grouped(window).items()
+    ]
+    return tuple(sorted(causes, key=_order))
+
+
+def _grouped(window: WindowReport) -> dict[tuple[str, bool], list[_Trace]]:
+    """Findings by what they are about, and whether they tell of harm."""
     groups: dict[tuple[str, bool], list[_Trace]] = {}
     for trace in _traces(window):
         key = (trace.column or trace.kind, trace.kind in EFFECTS)
         groups.setdefault(key, []).append(trace)
-    return tuple(sorted((_cause(traces) for traces in groups.values()), key=_order))
+    return groups
 
 
-def _order(cause: Cause) -> tuple[bool, bool, float, str]:
-    return not cause.broken, cause.kinds[0] in EFFECTS, -cause.impact, cause.column or cause.names[0]
+def _order(cause: Cause) -> tuple[bool, bool, bool, float, str]:
+    effect = cause.kinds[0] in EFFECTS
+    return not cause.broken, cause.standing, effect, -cause.impact, cause.column or cause.names[0]
 
 
-def _cause(traces: Iterable[_Trace]) -> Cause:
+def _cause(traces: Iterable[_Trace], *, standing: bool) -> Cause:
     ranked = sorted(traces, key=lambda trace: (trace.kind != "quality", -trace.strength, trace.name))
     strength = max(trace.strength for trace in ranked)
     return Cause(
@@ -76,6 +98,7 @@ def _cause(traces: Iterable[_Trace]) -> Cause:
         kinds=tuple(trace.kind for trace in ranked),
         names=tuple(trace.name for trace in ranked),
         broken=ranked[0].kind == "quality",
+        standing=standing,
         strength=strength,
         impact=strength * (FLOOR + max(trace.dependence for trace in ranked)),
         hurts=max((trace.hurts for trace in ranked if trace.hurts is not None), default=None),

@@ -75,7 +75,7 @@ def task_rows_of(rows: pd.DataFrame) -> TaskRows:
     return TaskRows(
         examples=Rows.of(rows[rows["split"] != "test"], windows, DAYS),
         predictions=Rows.of(rows[rows["split"] == "val"], windows, DAYS),
-        counts=tuple(len(part) for part in windows),
+        moments=tuple(part["event_timestamp"] for part in windows),
         newest=current["event_timestamp"].max().to_pydatetime(),
         labels=None,
     )

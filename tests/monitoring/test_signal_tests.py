@@ -15,6 +15,8 @@ from monitoring.signals.means import MIN_CLUSTERS, Mean, compare_means
 from monitoring.signals.metric import auc_values, compare_metric, row_values
 from monitoring.signals.rows import Rows
 from monitoring.signals.shares import compare_shares
+from monitoring.signals.volume import watch_volume
+from monitoring.window import Window
 
 
 def part(random, clusters=60, each=3, week=0.0, spread=1.0):
@@ -149,3 +151,16 @@ def test_a_metric_that_fell_is_found_and_one_that_rose_is_none():
     shop = Rows(reference.assign(prediction=0.0), tuple(window(skill).assign(prediction=0.0) for skill in (1.5, 0, 4)))
     changes = compare_metric(shop, lambda part: row_values("binary", part), higher_is_better=True, floor=0.05)
     assert [change.value >= change.threshold for _, change in changes] == [False, True, False]
+
+
+@pytest.mark.parametrize("hours", [4, 7 * 24 - 1])
+def test_rows_that_all_come_at_one_moment_of_the_week_are_no_rush(hours):
+    """A weekly count is known at the week's first hours; a window that is not over is judged by when rows come."""
+    start = pd.Timestamp("2024-01-01")
+    spans = [Window(start + n * pd.Timedelta(days=7), start + (n + 1) * pd.Timedelta(days=7)) for n in range(6)]
+    moments = [span.start + pd.Timedelta(hours=hours) * pd.Series(np.linspace(0.01, 1, 200)) for span in spans]
+    newest = moments[-1].max().to_pydatetime()
+    assert not any(signal.moved for _, signal in watch_volume("weekly", moments, spans, newest))
+    half = moments[-1][:20]
+    (*_, (_, last)) = watch_volume("weekly", [*moments[:-1], half], spans, newest)
+    assert last.moved
