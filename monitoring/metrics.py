@@ -64,8 +64,9 @@ def _of_report(found: FoundReport) -> Iterator[_Sample]:
     yield "report_timestamp_seconds", (), found.written_s
     if report.newest_event:
         yield "newest_event_timestamp_seconds", (), (report.newest_event - _EPOCH).total_seconds()
-    for action in get_args(Action) if decision else ():
-        yield "decision", (action, decision.task), float(action == decision.action)
+    if decision:
+        for action in get_args(Action):
+            yield "decision", (action, decision.task), float(action == decision.action)
     for task in report.tasks:
         yield from _of_task(task)
 

@@ -11,6 +11,7 @@ from monitoring.ledger import Ledger
 from monitoring.previous import PreviousRelease
 from monitoring.records import Decision
 from monitoring.reference import REFERENCES
+from monitoring.report.history import write_history
 from monitoring.retraining import wall_clock
 from monitoring.run import run_monitoring
 from polymart.config import Settings, Suite
@@ -95,7 +96,7 @@ class Watch:
                 self.settings.tracking_uri,
                 Path(scratch) / "previous",
             )
-            return run_monitoring(
+            decision = run_monitoring(
                 examples,
                 predictions,
                 self.suite,
@@ -109,6 +110,8 @@ class Watch:
                 references=self._place("predictions") / REFERENCES,
                 clock=wall_clock(),
             )
+        write_history(self.settings.work_dir)
+        return decision
 
     def released(self, data_digest: str) -> str:
         """The release that a retraining on these data brought about; empty where the environment runs none of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from monitoring.report.found import find_reports
@@ -47,18 +48,18 @@ def fill_workspace(work: Path) -> tuple[Path, int]:
 def open_ui(folder: Path, port: int) -> None:
     """Become Evidently's own server over the workspace; ends with Ctrl-C."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    command = [sys.executable, "-m", "evidently", "ui", "--workspace", str(folder), "--port", str(port)]
-    os.execv(sys.executable, command)  # noqa: S606
+    program = Path(sys.executable).with_name("evidently")
+    os.execv(program, [str(program), "ui", "--workspace", str(folder), "--port", str(port)])  # noqa: S606
 
 
 def _windows(work: Path) -> dict[tuple[str, str], list[WindowReport]]:
     """Judged windows of each suite and task, oldest first, each as the newest report saw it."""
-    seen: dict[tuple[str, str], dict[object, WindowReport]] = {}
+    seen: dict[tuple[str, str], dict[datetime, WindowReport]] = {}
     for one in find_reports(work).found:
         for task in one.report.tasks:
             seen.setdefault((one.report.suite, task.name), {}).update(_judged(task))
     return {key: [windows[start] for start in sorted(windows)] for key, windows in seen.items() if windows}
 
 
-def _judged(task: TaskReport) -> dict[object, WindowReport]:
+def _judged(task: TaskReport) -> dict[datetime, WindowReport]:
     return {window.start: window for window in task.windows if window.judged}

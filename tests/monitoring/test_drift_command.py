@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 from fixtures.drift_reports import START, broken_report, drifted_report, made_report, write_reports
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,6 +22,7 @@ from monitoring.site import make_site
 from monitoring.workspace import WORKSPACE
 from polymart.cli import drift
 from polymart.errors import MonitoringError
+from serving.server import free_port
 
 
 def call(*arguments: object) -> str:
@@ -122,10 +127,30 @@ def test_the_site_hands_out_reports_and_nothing_else(work: Path) -> None:
 
 
 def test_the_workspace_holds_every_window_once(work: Path) -> None:
-    for _ in range(2):
-        assert "12 windows" in call("ui", "--fill-only", "--work", work)
+    assert "12 windows" in call("ui", "--fill-only", "--work", work)
     from evidently.ui.workspace import Workspace
 
     workspace = Workspace.create(str(work / WORKSPACE))
     runs = {project.name: len(workspace.list_runs(project.id)) for project in workspace.list_projects()}
     assert runs == {"shop: demand": 6, "shop: churn": 6}
+
+
+def test_one_command_fills_the_workspace_again_and_opens_its_ui(work: Path) -> None:
+    call("ui", "--fill-only", "--work", work)
+    port = free_port()
+    command = [sys.executable, "-m", "polymart.cli.main", "drift", "ui", "--work", str(work), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                projects = httpx.get(f"http://127.0.0.1:{port}/api/projects", timeout=10).json()
+                break
+            except httpx.TransportError:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert sorted(project["name"] for project in projects) == ["shop: churn", "shop: demand"]
