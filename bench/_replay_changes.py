@@ -23,6 +23,8 @@ LAG_DAYS_A_WEEK = 0.1
 """How much later events arrive, more with every week: two and a half hours."""
 NEW_SHARE = 0.6
 """Share of rows that big baskets make after the mix of customers changed; a fifth before."""
+NEW_HOUSEHOLDS = 100_000
+"""Beyond all household ids of the shop."""
 FOREIGN_SHARE = 0.5
 """Share of reviews in the other language."""
 
@@ -108,9 +110,10 @@ def language_change(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
 
 
 def new_customers(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
-    """Households with big baskets make 60 % of the rows: each week's real rows are drawn anew with other weights.
+    """New households that buy like those with big baskets make room for themselves: 60 % of the rows are of such.
 
-    A household's baskets are told by the reference rows alone (the upper fifth), so that the choice knows no result.
+    Each week's real rows are drawn anew with other weights; a row that comes twice is another household's the second
+    time. A household's baskets are told by the reference rows alone (the upper fifth): the choice knows no result.
     """
     usual = setting.reference.groupby("household_id")["basket_items_mean"].median()
     big = rows["household_id"].isin(usual[usual > usual.quantile(0.8)].index)
@@ -123,7 +126,10 @@ def new_customers(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     drawn = pd.concat(parts, ignore_index=True)
     copies = drawn.groupby("example_id").cumcount()
     ids = drawn["example_id"].astype(str)
-    return drawn.assign(example_id=ids.mask(copies > 0, ids + "-copy" + copies.astype(str)))
+    return drawn.assign(
+        example_id=ids.mask(copies > 0, ids + "-copy" + copies.astype(str)),
+        household_id=drawn["household_id"] + NEW_HOUSEHOLDS * copies,
+    )
 
 
 def label_flip(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:

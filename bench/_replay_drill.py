@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -138,11 +137,12 @@ def injected(shop: Shop, kind: str, start: int) -> dict[str, Any]:
     """Inject one change and watch until it is seen.
 
     It is seen in the first window whose report names one of its causes, where the last window before the change did
-    not name that. The cause is right if it stands first among all that this last clean window did not name.
+    not name that.
 
     Returns:
         ``delay`` in windows (0: in the window in which the change began; None: missed), the ``place`` of its first
-        right cause (1: first), the ``action`` of that pass and what the report ``named``.
+        right cause in the report (1: first), its place among the ``news`` (what the last clean window did not name),
+        the ``action`` of that pass and what the report ``named``.
     """
     folder = shop.work / f"{kind}-{start:02}"
     kept = folder / "found.json"
@@ -150,33 +150,37 @@ def injected(shop: Shop, kind: str, start: int) -> dict[str, Any]:
         return read_json(kept)
     change = CHANGES[kind]
     world = changed(shop, kind, start, folder)
-    found: dict[str, Any] = {"kind": kind, "start": start, "delay": None, "place": None, "action": "", "named": []}
+    found: dict[str, Any] = {"kind": kind, "start": start, "delay": None, "place": None, "news": None}
     clean: list[list[str]] = []
     for one in watch(world, range(start, min(start + PATIENCE, NUM_WEEKS)), folder):
         if one.week == start:
             clean = one.before.get(change.task, [])
         told = one.named.get(change.task, [])
-        place = place_of(told, change.causes, clean)
-        if place is not None:
-            found |= {"delay": one.week - start, "place": place, "action": one.action, "named": told[:5]}
+        news = news_of(told, clean)
+        seen = next((cause for cause in news if change.causes & set(cause)), None)
+        found |= {"action": one.action, "named": told[:5]}
+        if seen is not None:
+            found |= {"delay": one.week - start, "place": told.index(seen) + 1, "news": news.index(seen) + 1}
             break
     write_json(kept, found)
     return found
 
 
-def place_of(told: Iterable[list[str]], causes: frozenset[str], clean: list[list[str]]) -> int | None:
-    """Place of the first right cause among what a report newly names; None if it names none."""
-    new = [entry for entry in told if entry not in clean]
-    places = [place for place, entry in enumerate(new, 1) if causes & set(entry)]
-    return places[0] if places else None
+def news_of(told: list[list[str]], clean: list[list[str]]) -> list[list[str]]:
+    """What a report names that an earlier one did not, or that broke since."""
+    before = {cause[0]: set(cause) for cause in clean}
+    return [
+        cause for cause in told if cause[0] not in before or ("quality" in cause and "quality" not in before[cause[0]])
+    ]
 
 
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts over all injections: seen, cause first, median delay (a missed one counts `PATIENCE` weeks)."""
+    """Counts over all injections: seen, median delay (a missed one counts `PATIENCE` weeks), cause first."""
     delays = [PATIENCE if one["delay"] is None else one["delay"] for one in found]
     return {
         "injections": len(found),
         "seen": sum(one["delay"] is not None for one in found),
         "median_delay": float(np.median(delays)),
-        "cause_first": sum(one["place"] == 1 for one in found),
+        "first": sum(one["place"] == 1 for one in found),
+        "first_news": sum(one["news"] == 1 for one in found),
     }

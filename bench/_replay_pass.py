@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench._replay_world import World, week_end
+from monitoring.impact import rank_causes
 from monitoring.ledger import Ledger
 from monitoring.run import run_monitoring
 from monitoring.schema import TaskReport, read_report
@@ -22,7 +23,7 @@ class Pass:
         week: number of the newest week, from 0.
         action: keep, watch, retrain or rollback.
         reasons: of the decision.
-        named: task to what its newest window names as moved, as (kind, column), most important first.
+        named: task to what its newest window names, the most probable cause first (see `named`).
         before: the same for the window before.
     """
 
@@ -66,9 +67,7 @@ def one_pass(world: World, week: int, folder: Path) -> dict[str, Any]:
 
 
 def named(task: TaskReport, position: int) -> list[list[str]]:
-    """What a window names, as (kind of signal or of column, column), most important first."""
-    window = task.windows[position]
-    broken = [["quality", finding.column] for finding in window.quality if finding.failed]
-    signals = [(signal.strength, [signal.kind, signal.column]) for signal in window.moved_signals]
-    columns = [((one.psi or 0) / (one.threshold or 1), [one.kind, one.name]) for one in window.drifted]
-    return broken + [entry for _, entry in sorted([*signals, *columns], key=lambda found: -found[0])]
+    """What a window names, most probable cause first: its column (or kind, where there is none), then its kinds."""
+    count = len(task.windows) + position
+    causes = rank_causes(task.windows[count], task.windows[:count])
+    return [[cause.column or cause.kinds[0], *cause.kinds] for cause in causes]

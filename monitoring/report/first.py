@@ -36,6 +36,8 @@ class RankedCause(Record):
     tasks: tuple[str, ...]
     since: datetime
     broken: bool
+    standing: bool = False
+    """Whether the windows before named it, too: no news."""
     strength: float
     """Distance in units of its threshold, largest of the tasks."""
     impact: float
@@ -45,9 +47,9 @@ class RankedCause(Record):
     note: str = ""
 
     @property
-    def order(self) -> tuple[bool, bool, float, str]:
-        """What broke first, then what moved, then mere effects; by impact, ties by name."""
-        return not self.broken, self.kind in EFFECTS, -self.impact, self.name
+    def order(self) -> tuple[bool, bool, bool, float, str]:
+        """What broke first, then news, then what moved, then mere effects; by impact, ties by name."""
+        return not self.broken, self.standing, self.kind in EFFECTS, -self.impact, self.name
 
 
 class TaskState(Record):
@@ -118,7 +120,7 @@ def ranked(report: DriftReport) -> tuple[RankedCause, ...]:
     """Everything that broke or moved in the newest windows, worst first; one line for all its tasks."""
     by_name: dict[str, list[RankedCause]] = defaultdict(list)
     for task in report.tasks:
-        for cause in rank_causes(task.newest):
+        for cause in rank_causes(task.newest, task.windows[:-1]):
             one = _placed(task, cause)
             by_name[one.name].append(one)
     return tuple(sorted(map(_merge, by_name.values()), key=lambda one: one.order))
@@ -143,6 +145,7 @@ def _placed(task: TaskReport, cause: Cause) -> RankedCause:
         tasks=(task.name,),
         since=min(starts, default=task.newest.start),
         broken=cause.broken,
+        standing=cause.standing,
         strength=cause.strength,
         impact=cause.impact,
         hurts=cause.hurts,
