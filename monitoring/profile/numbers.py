@@ -41,8 +41,7 @@ class Numbers:
     @classmethod
     def of(cls, values: Floats) -> Numbers:
         """Count what is finite; everything else is left out."""
-        keys = _to_keys(np.sort(values[np.isfinite(values)]))
-        return _fit(0, keys, np.ones(len(keys), dtype=np.int64))
+        return _fit(0, _to_keys(np.sort(values[np.isfinite(values)])))
 
     @classmethod
     def merged(cls, parts: Iterable[Numbers]) -> Numbers:
@@ -107,20 +106,22 @@ class Numbers:
         return cls(int(written["dropped"]), cells, np.array(written["counts"], dtype=np.int64))
 
 
-def _fit(dropped: int, cells: Keys, counts: Ints) -> Numbers:
-    """Join ascending cells, equal ones among them, dropping no more bits than `MAX_CELLS` asks for."""
+def _fit(dropped: int, cells: Keys, counts: Ints | None = None) -> Numbers:
+    """Join ascending cells, equal ones among them, dropping no more bits than `MAX_CELLS` asks for; each counts 1."""
     if not len(cells):
-        return Numbers(0, cells, counts)
+        return Numbers(0, cells, np.array([], dtype=np.int64))
     apart = _bit_lengths(cells[1:] ^ cells[:-1])  # neighbours fall together once so many bits are dropped
     left = len(cells) - np.cumsum(np.bincount(apart, minlength=64))  # occupied cells, by bits dropped
     more = int(np.argmax(left <= MAX_CELLS))
     starts = np.flatnonzero(np.concatenate([[True], apart > more]))
-    return Numbers(dropped + more, cells[starts] >> np.uint64(more), np.add.reduceat(counts, starts))
+    joined = np.diff(starts, append=len(cells)) if counts is None else np.add.reduceat(counts, starts)
+    return Numbers(dropped + more, cells[starts] >> np.uint64(more), joined)
 
 
 def _bit_lengths(keys: Keys) -> Ints:
     """Position of each key's highest bit, from 1; 0 for 0. The next lower bit is cleared: it could round up."""
-    return np.frexp((keys & ~(keys >> np.uint64(1))).astype(np.float64))[1]
+    exponents = (keys & ~(keys >> np.uint64(1))).astype(np.float64).view(np.int64) >> 52
+    return np.maximum(exponents - 1022, 0)  # a double's exponent is kept with 1022 added; that of 0 is 0
 
 
 def _to_keys(values: Floats) -> Keys:

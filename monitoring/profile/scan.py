@@ -65,7 +65,7 @@ class Source:
         chosen = [f"try_cast({_quoted(name)} AS DOUBLE) AS {_quoted('n:' + name)}" for name in self.numeric]
         chosen += [f"{_quoted(name)}::VARCHAR AS {_quoted('c:' + name)}" for name in self.categorical]
         chosen += [f'{_quoted(self.text)}::VARCHAR AS "text"'] if self.text else []
-        chosen += [f'{_quoted(self.cluster)}::VARCHAR AS "cluster"'] if self.cluster else []
+        chosen += [f'{_quoted(self.cluster)} AS "cluster"'] if self.cluster else []
         chosen += [f'{_quoted(self.id)}::VARCHAR AS "id"'] if self.id else []
         time = f"epoch_us({_quoted(self.time)}::TIMESTAMP)" if self.time else "NULL::BIGINT"
         return f"SELECT {', '.join([*chosen, f'{time} AS time'])} FROM read_parquet(?) WHERE {self.where}"  # noqa: S608
@@ -181,7 +181,7 @@ class _Groups:
     """Event times or clusters of a batch, counted again for the known rows of each column."""
 
     def __init__(self, values: pa.Array) -> None:
-        coded = values.dictionary_encode()
+        coded = values.cast(pa.int64() if pa.types.is_integer(values.type) else pa.string()).dictionary_encode()
         self._digests = digests(coded.dictionary.to_numpy(zero_copy_only=False))
         self._codes = coded.indices.fill_null(len(self._digests)).to_numpy(zero_copy_only=False)
         self.everything = self.among(slice(None))
