@@ -53,6 +53,7 @@ def configure(
     kubernetes.use_config_map_as_env(task, cluster.settings.name, _same(cluster.settings), optional=True)
     for secret in (*secrets, *([cluster.secrets.storage] if cluster.secrets.storage else [])):
         kubernetes.use_secret_as_env(task, secret.name, _same(secret), optional=True)
+    kubernetes.set_security_context(task, run_as_non_root=True)
     if cluster.secrets.pull:
         kubernetes.set_image_pull_secrets(task, list(cluster.secrets.pull))
     return task

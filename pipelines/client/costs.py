@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-import yaml
 from kubernetes.utils.quantity import parse_quantity
 
 from pipelines.client.orders import Order
@@ -55,7 +53,7 @@ def estimate(server: Server, order: Order) -> Estimate:
         run for run in find_runs(server, order.family, limit=50) if run.succeeded and run.name.startswith(order.family)
     ]
     told = [server.ask(server.runs.run_service_get_run, run.run_id) for run in runs[:RUNS]]
-    return estimated(step_needs(order.package), [durations(run) for run in told], server.cluster.prices)
+    return estimated(step_needs(order), [durations(run) for run in told], server.cluster.prices)
 
 
 def estimated(needs: dict[str, Needs], past: list[dict[str, float]], prices: Prices) -> Estimate:
@@ -81,9 +79,10 @@ def _price(needs: Needs, prices: Prices) -> float:
     return needs.cores * core + needs.gib * gib + needs.gpus * gpu
 
 
-def step_needs(package: Path) -> dict[str, Needs]:
+def step_needs(order: Order) -> dict[str, Needs]:
     """Step -> what it asks for, out of a compiled pipeline."""
-    executors = next(yaml.safe_load_all(package.read_text()))["deploymentSpec"]["executors"]
+    specification = order.specification
+    executors = specification.get("pipeline_spec", specification)["deploymentSpec"]["executors"]
     return {
         name.removeprefix("exec-"): _needs(executor["container"].get("resources", {}))
         for name, executor in executors.items()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import kfp_server_api as api
 import yaml
 
+from pipelines.arguments import LOADER
 from pipelines.client.server import Server
 from polymart.errors import PolymartError
 from polymart.files import canonical_json, digest_text
@@ -46,9 +48,10 @@ class Order:
         """Whether the same order means other work later: its arguments do not say which data are read."""
         return "data_version" not in self.arguments
 
+    @cached_property
     def specification(self) -> dict[str, Any]:
         """The pipeline as the API takes it."""
-        pipeline, *platform = [d for d in yaml.safe_load_all(self.package.read_text()) if d]
+        pipeline, *platform = [d for d in yaml.load_all(self.package.read_text(), LOADER) if d]
         return {"pipeline_spec": pipeline, "platform_spec": platform[0]} if platform else pipeline
 
 

@@ -44,7 +44,7 @@ def put_schedule(server: Server, order: Order, cron: str) -> tuple[Schedule, Cha
     """
     cron = six_fields(cron)
     server.check()
-    digest = digest_text(canonical_json([order.specification(), order.arguments, order.experiment, cron]))
+    digest = digest_text(canonical_json([order.specification, order.arguments, order.experiment, cron]))
     name = order.family.rstrip("-")
     before = find_schedules(server, name)
     known = any(schedule.digest == digest for schedule in before)
@@ -118,7 +118,7 @@ def _create(server: Server, order: Order, cron: str, digest: str, *, enabled: bo
         display_name=name,
         description=digest,
         mode="ENABLE" if enabled else "DISABLE",
-        pipeline_spec=order.specification(),
+        pipeline_spec=order.specification,
         runtime_config=runtime_config(server, order),
         trigger=api.V2beta1Trigger(cron_schedule=api.V2beta1CronSchedule(cron=cron)),
         max_concurrency="1",

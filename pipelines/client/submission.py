@@ -51,7 +51,7 @@ def submit(server: Server, order: Order, *, name: str = "", again: bool = False)
     body = api.V2beta1Run(
         experiment_id=experiment_of(server, order.experiment),
         display_name=name,
-        pipeline_spec=order.specification(),
+        pipeline_spec=order.specification,
         runtime_config=runtime_config(server, order),
         service_account=server.cluster.service_account,
     )

@@ -8,8 +8,8 @@ import kfp_server_api as api
 
 from pipelines.client.orders import Order, named
 from pipelines.client.server import Server
+from pipelines.compiling import version_name
 from polymart.errors import PolymartError
-from polymart.files import canonical_json, digest_text
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Version:
 def upload(server: Server, order: Order) -> Version:
     """Put a compiled pipeline on the server, as a version named after its content: a second upload changes nothing."""
     name = f"polymart-{order.pipeline}"
-    version = f"{name}-{digest_text(canonical_json(order.specification())).removeprefix('sha256:')[:12]}"
+    version = version_name(order.pipeline, order.package.read_text())
     server.check()
     pipeline_id = _find_pipeline(server, name)
     if not pipeline_id:

@@ -10,9 +10,6 @@ from components.submit_retraining.component import submit_retraining
 from pipelines.tasks import configure
 from polymart.config import Cluster, NoAccess, ServiceAccount
 
-API = "http://ml-pipeline.kubeflow:8888"
-"""Kubeflow Pipelines as pods reach it in an installation of its own."""
-
 
 class Outputs(NamedTuple):
     """What a pass leaves, whether it watched an environment or only compared tables."""
@@ -25,7 +22,7 @@ class Outputs(NamedTuple):
 def seen_from_pods(cluster: Cluster) -> Cluster:
     """The same cluster with the API's address and the access that a pod has."""
     access = ServiceAccount(method="service_account") if cluster.multi_user else NoAccess()
-    return cluster.model_copy(update={"host": API, "access": access, "ca_file": None})
+    return cluster.model_copy(update={"host": cluster.host_in_cluster, "access": access, "ca_file": None})
 
 
 def monitoring(cluster: Cluster) -> GraphComponent:

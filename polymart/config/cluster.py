@@ -107,6 +107,8 @@ class Cluster(Frozen):
 
     host: str = ""
     """Kubeflow Pipelines API; POLYMART_KFP_HOST and ``--host`` come first."""
+    host_in_cluster: str = "http://ml-pipeline.kubeflow:8888"
+    """The same API as the pods of a pipeline reach it; monitoring submits retrainings there."""
     ca_file: str | None = None
     """Certificates of the authority that signed the host's; none for those of the machine."""
     access: Access = NoAccess()
