@@ -7,18 +7,23 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 
+from monitoring.drift import detect_drift
 from monitoring.ledger import Ledger, newest_decision
 from monitoring.records import Run
 from monitoring.retraining import Found, Retraining
 from monitoring.run import run_monitoring
+from monitoring.schema import DriftReport
 from polymart.config import Suite
+from polymart.files import read_json, write_json
 
 BEGIN, NUM_DAYS, NUM_ROWS = pd.Timestamp("2024-01-01"), 175, 3000
 VAL_FROM, TEST_FROM, DRIFT_FROM, FIRST_PASS = "2024-04-01", "2024-04-29", "2024-05-27", "2024-05-10"
+COMPARISON = "comparison.json"
 TASK = {
     "name": "units",
     "kind": "count",
@@ -50,11 +55,12 @@ class FolderRuns:
 
 
 def make_world(folder: Path) -> None:
-    """Tables as of an early day, one pass over them, then the tables of today."""
+    """Tables as of an early day, one pass over them, then the tables of today and what a comparison finds in them."""
     examples = _examples()
     _write(folder, examples[examples["event_timestamp"] < FIRST_PASS])
     one_pass(folder)
     _write(folder, examples)
+    keep_comparison(folder)
 
 
 def one_pass(folder: Path) -> None:
@@ -64,6 +70,19 @@ def one_pass(folder: Path) -> None:
     retraining.pursue()
     run_monitoring(folder / "examples", folder / "predictions", SUITE, folder / "report", {}, ledger=ledger)
     retraining.pursue(newest_decision(ledger.entries()))
+
+
+def short_pass(folder: Path) -> None:
+    """The same, with the comparison of the tables read from where `keep_comparison` left it."""
+    found = DriftReport.model_validate(read_json(folder / COMPARISON))
+    with patch("monitoring.run.detect_drift", return_value=found):
+        one_pass(folder)
+
+
+def keep_comparison(folder: Path) -> None:
+    """Compare the tables and write down what was found."""
+    found = detect_drift(folder / "examples", folder / "predictions", SUITE, folder / "compared")
+    write_json(folder / COMPARISON, found.model_dump(mode="json"))
 
 
 def _examples() -> pd.DataFrame:

@@ -1,10 +1,10 @@
 """A monitoring pass is killed with -9 at every step, then run again: same reports, same decisions, one retraining.
 
-The pass is that of ``polymart monitor --retrain``: it catches up two windows, decides, writes the reports and the
-ledger, and starts a retraining. Nothing in the product knows of the drill: the process that runs the pass hears of its
-own file operations through Python's audit events and kills itself right before the one that is due. ``--small`` kills
-at every step that has a name of its own once; the full form at every step, and then, from outside, a fresh process at
-random times. It writes bench/results/crash_drill.json.
+The pass is that of ``polymart monitor --retrain``: it catches up three windows, decides, writes the reports and the
+ledger, and starts a retraining. Nothing in the product knows of the drill: the process that runs the pass hears of
+its own file operations through Python's audit events and kills itself right before the one that is due. Then a fresh
+process is killed from outside at random times. ``--small`` leaves that out, and compares the tables once for all
+passes. The full form writes bench/results/crash_drill.json.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import claim, machine
-from bench._crash_world import make_world, one_pass
+from bench._crash_world import make_world, one_pass, short_pass
 from monitoring.ledger import Ledger, decisions
 from polymart.files import digest_file, digest_text, write_json
 
@@ -30,6 +30,8 @@ RESULTS = Path(__file__).parent / "results" / "crash_drill.json"
 WATCHED = ("open", "os.rename", "os.mkdir", "os.remove", "os.truncate", "fcntl.flock")
 """Audit events that change files or take a lock."""
 RANDOM_KILLS = 40
+Work = Callable[[Path], None]
+Outcome = tuple[str, str, int]
 
 
 def main() -> None:
@@ -47,13 +49,14 @@ def main() -> None:
 
 def drill(scratch: Path, *, small: bool) -> None:
     """All kills over copies of one world."""
-    template = scratch / "template"
+    template, work = scratch / "template", short_pass if small else one_pass
     template.mkdir()
     _in_child(lambda: make_world(template))
-    steps, wanted = _clean(template, scratch)
-    points = [steps.index(step) for step in dict.fromkeys(steps)] if small else range(len(steps))
-    killed = {f"{place}: {steps[place]}": _killed_at(place, template, scratch) == wanted for place in points}
-    _tell("kills at steps after which a second pass ends as if nothing had happened", killed)
+    steps, wanted = _clean(work, template, scratch)
+    killed = {
+        f"{place}: {step}": _killed_at(place, work, template, scratch) == wanted for place, step in enumerate(steps)
+    }
+    _tell("kills at steps after which the next pass ends as if nothing had happened", killed)
     if small:
         return
     at_random = {f"{at:.2f} s": found == wanted for at, found in _killed_at_random(template, scratch)}
@@ -68,28 +71,28 @@ def _tell(text: str, outcomes: dict[str, bool]) -> None:
     claim(text, good, f"{len(outcomes)}", good == len(outcomes), len(outcomes))
 
 
-def _clean(template: Path, scratch: Path) -> tuple[list[str], tuple[str, str, int]]:
+def _clean(work: Work, template: Path, scratch: Path) -> tuple[list[str], Outcome]:
     """The steps of an undisturbed pass, and what it leaves."""
     folder, log = _copy(template, scratch), scratch / "steps.txt"
     with log.open("w") as handle:
-        _in_child(lambda: one_pass(folder), _hook(folder, lambda number, step: print(step, file=handle, flush=True)))
+        _in_child(lambda: work(folder), _hook(folder, lambda number, step: print(step, file=handle, flush=True)))
     return log.read_text().splitlines(), _outcome(folder)
 
 
-def _killed_at(place: int, template: Path, scratch: Path) -> tuple[str, str, int]:
+def _killed_at(place: int, work: Work, template: Path, scratch: Path) -> Outcome:
     folder = _copy(template, scratch)
 
     def die(number: int, _step: str) -> None:
         if number == place:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    if _in_child(lambda: one_pass(folder), _hook(folder, die)) != -signal.SIGKILL:
+    if _in_child(lambda: work(folder), _hook(folder, die)) != -signal.SIGKILL:
         raise RuntimeError(f"the pass had fewer than {place + 1} steps: it does not repeat itself")
-    _in_child(lambda: one_pass(folder))
+    _in_child(lambda: work(folder))
     return _outcome(folder)
 
 
-def _killed_at_random(template: Path, scratch: Path) -> list[tuple[float, tuple[str, str, int]]]:
+def _killed_at_random(template: Path, scratch: Path) -> list[tuple[float, Outcome]]:
     command = [sys.executable, "-m", "bench.crash_drill", "--only-pass"]
     folder, started = _copy(template, scratch), time.monotonic()
     subprocess.run([*command, folder], check=True)
@@ -114,7 +117,7 @@ def _copy(template: Path, scratch: Path) -> Path:
     return Path(shutil.copytree(template, folder))
 
 
-def _outcome(folder: Path) -> tuple[str, str, int]:
+def _outcome(folder: Path) -> Outcome:
     """Digest of the reports, digest of the decisions in the ledger, number of retrainings that were started.
 
     What a killed process had begun to write stays behind under a hidden name and is no part of the reports.
@@ -155,7 +158,9 @@ def _step(event: str, given: tuple[object, ...], folder: Path) -> str:
     if not path.startswith(str(folder)) or not (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)):
         return ""
     name = Path(path).name
-    return f"{event} {'.'.join(name.split('.')[:3]) if name.endswith(('.partial', '.old')) else name}"
+    if name.endswith((".partial", ".old")):
+        name = ".".join(name.split(".")[1:-2]) + " (temporary)"
+    return f"{event} {name}"
 
 
 def _in_child(work: Callable[[], None], prepare: Callable[[], None] | None = None) -> int:
