@@ -98,13 +98,8 @@ def _of_ledgers(work: Path) -> Iterator[tuple[str, float]]:
         yield "retraining_failed", float(any(not entry.succeeded for last in ended for entry in last))
 
 
-def registry(work: Path) -> CollectorRegistry:
-    """A registry with the reports' metrics alone."""
-    made = CollectorRegistry()
-    made.register(MonitoringCollector(work))
-    return made
-
-
 def exposition(work: Path) -> str:
-    """The metrics as text, for a node exporter's textfile collector."""
-    return generate_latest(registry(work)).decode()
+    """The metrics as text: what a scrape gets, and what a node exporter's textfile collector may read."""
+    registry = CollectorRegistry()
+    registry.register(MonitoringCollector(work))
+    return generate_latest(registry).decode()

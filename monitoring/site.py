@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prometheus_client import make_asgi_app
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,7 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from monitoring.metrics import registry
+from monitoring.metrics import exposition
 from monitoring.report.history import HISTORY, render_history
 
 
@@ -23,6 +23,9 @@ def make_site(work: Path) -> Starlette:
     def history(_: Request) -> Response:
         return HTMLResponse(render_history(work))
 
+    def numbers(_: Request) -> Response:
+        return Response(exposition(work), media_type=CONTENT_TYPE_LATEST)
+
     def start(_: Request) -> Response:
         return RedirectResponse(f"/{HISTORY}")
 
@@ -30,8 +33,7 @@ def make_site(work: Path) -> Starlette:
         routes=[
             Route("/", start),
             Route(f"/{HISTORY}", history),
-            Route("/metrics", lambda _: RedirectResponse("/metrics/")),
-            Mount("/metrics/", make_asgi_app(registry(work))),
+            Route("/metrics", numbers),
             Mount("/", _Pages(directory=work, check_dir=False)),
         ]
     )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,6 @@ from monitoring.entries import Claimed, Ended
 from monitoring.ledger import Ledger
 from monitoring.metrics import HELP, exposition
 from monitoring.site import make_site
-from monitoring.workspace import WORKSPACE
 from polymart.cli import drift
 from polymart.errors import MonitoringError
 from serving.server import free_port
@@ -126,31 +126,28 @@ def test_the_site_hands_out_reports_and_nothing_else(work: Path) -> None:
         assert site.get(hidden).status_code == 404, hidden
 
 
-def test_the_workspace_holds_every_window_once(work: Path) -> None:
+def test_one_command_fills_the_workspace_and_opens_its_ui_and_twice_is_once(work: Path) -> None:
     assert "12 windows" in call("ui", "--fill-only", "--work", work)
-    from evidently.ui.workspace import Workspace
-
-    workspace = Workspace.create(str(work / WORKSPACE))
-    runs = {project.name: len(workspace.list_runs(project.id)) for project in workspace.list_projects()}
-    assert runs == {"shop: demand": 6, "shop: churn": 6}
-
-
-def test_one_command_fills_the_workspace_again_and_opens_its_ui(work: Path) -> None:
-    call("ui", "--fill-only", "--work", work)
     port = free_port()
     command = [sys.executable, "-m", "polymart.cli.main", "drift", "ui", "--work", str(work), "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                projects = httpx.get(f"http://127.0.0.1:{port}/api/projects", timeout=10).json()
-                break
-            except httpx.TransportError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
+        url = f"http://127.0.0.1:{port}/api/projects"
+        projects = {one["name"]: one["id"] for one in answer_of(url, process)}
+        runs = {name: len(httpx.get(f"{url}/{id}/snapshots", timeout=60).json()) for name, id in projects.items()}
     finally:
         process.terminate()
         process.wait(30)
-    assert sorted(project["name"] for project in projects) == ["shop: churn", "shop: demand"]
+    assert runs == {"shop: churn": 6, "shop: demand": 6}
+
+
+def answer_of(url: str, process: subprocess.Popen[bytes]) -> Any:
+    """What a server that is starting answers, as soon as it does."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            return httpx.get(url, timeout=60).json()
+        except httpx.TransportError:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
