@@ -153,6 +153,6 @@ CHANGES = {
     "unit_error": Change("next_category", frozenset({"basket_value_mean"}), unit_error),
     "language_change": Change("review_quality", frozenset({"text"}), language_change),
     "new_customers": Change("next_action", frozenset({"mix", "basket_items_mean", "basket_value_mean"}), new_customers),
-    "label_flip": Change("next_action", frozenset({"label", "performance"}), label_flip),
+    "label_flip": Change("next_action", frozenset({"label"}), label_flip),
     "slow_creep": Change("repurchase_7d", frozenset({"days_since_bought", "days_since_visit"}), slow_creep),
 }
