@@ -43,7 +43,7 @@ class Monitoring(Frozen):
     min_labelled_rows: int = Field(100, ge=1)
     """Labelled rows of a window from which its performance counts."""
     max_rows: int = Field(20_000, ge=100)
-    """Rows sampled from each side for the drift tests."""
+    """Rows sampled from each side for what profiles cannot tell: signals, how alike rows of one time are."""
     bad_windows: int = Field(2, ge=1)
     """Bad windows among the last ``of_windows``, the newest among them, that ask for retraining."""
     of_windows: int = Field(5, ge=1)
