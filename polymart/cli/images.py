@@ -68,12 +68,14 @@ def sbom_command(image: Which, torch: Build = Torch.cpu) -> None:
 def _pins(image: Image, torch: Torch) -> list[str]:
     """``name==version`` of what the image needs, as it is installed and tested here."""
     import re
+    import tomllib
 
     from polymart.release.images import ROOT
-    from serving.requirements import pinned_requirements
+    from serving.requirements import ROOTS, pinned_requirements
 
-    pins = pinned_requirements() if image is Image.serving else pinned_requirements(("polymart",))
-    pins = [pin for pin in pins if not pin.startswith("polymart==")]
+    # not the installed metadata of polymart itself: a checkout's are as old as its last install
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = pinned_requirements(ROOTS if image is Image.serving else tuple(project["dependencies"]))
     cuda = re.findall(r"^[\w.-]+==[^\s\\]+", (ROOT / "requirements/torch-cuda.txt").read_text(), flags=re.MULTILINE)
     kept = [pin for pin in pins if pin not in cuda]
     return sorted(kept + cuda) if torch is Torch.cuda else kept
