@@ -45,15 +45,17 @@ class Outcome:
 
 def alert(outcome: Outcome, at: datetime) -> dict[str, Any]:
     """One alert as Alertmanager's API takes it; a success is the end of the alert with the same labels."""
-    summary = f"{outcome.pipeline} of {outcome.suite} ended as {outcome.state}"
     return {
-        "labels": {
-            "alertname": ALERT, "severity": "warning", "pipeline": outcome.pipeline, "suite": outcome.suite,
+        "labels": {"alertname": ALERT, "severity": "ticket", "pipeline": outcome.pipeline, "suite": outcome.suite},
+        "annotations": {
+            "summary": f"{outcome.pipeline} of {outcome.suite} ended as {outcome.state} (run {outcome.run_id})",
+            "description": f"{outcome.step} {outcome.words}".strip()[:1000] or "Its page shows which step and why.",
+            "runbook_url": "docs/runbook.md#polymartrunfailed",
         },
-        "annotations": {"summary": summary, "description": outcome.words[:1000], "run": outcome.link or outcome.run_id},
         "startsAt": at.isoformat(),
         "endsAt": (at if outcome.succeeded else at + STANDS).isoformat(),
-    }  # fmt: skip
+        **({"generatorURL": outcome.link} if outcome.link else {}),
+    }
 
 
 def report(outcome: Outcome, alertmanager: str = "", *, at: datetime | None = None) -> None:
