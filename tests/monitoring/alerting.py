@@ -78,18 +78,42 @@ def alertmanager(folder: Path, config: Path) -> Iterator[str]:
         *(program, f"--config.file={config}"),
         *(f"--storage.path={folder / 'store'}", f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="),
     ]
-    log = (folder / "alertmanager.log").open("wb")
-    process = subprocess.Popen(command, cwd=home, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + 60
-        while not _answers(f"{url}/-/ready"):
-            assert time.monotonic() < deadline, (folder / "alertmanager.log").read_text()
-            time.sleep(0.05)
+    with _running(command, home, folder / "alertmanager.log", f"{url}/-/ready"):
         yield url
-    finally:
-        process.terminate()
-        process.wait(30)
-        log.close()
+
+
+@contextmanager
+def prometheus(folder: Path, target: str) -> Iterator[str]:
+    """The address of a running Prometheus that scrapes ``target`` each second and judges by our rules."""
+    url, home = f"http://127.0.0.1:{(port := free_port())}", tools("prometheus")
+    config = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(ALERTS / "rules.yaml")],
+        "scrape_configs": [{"job_name": "polymart-drift", "static_configs": [{"targets": [target]}]}],
+    }
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
+    command = [
+        *(home / "prometheus", f"--config.file={folder / 'prometheus.yaml'}"),
+        *(f"--storage.tsdb.path={folder / 'series'}", f"--web.listen-address=127.0.0.1:{port}"),
+    ]
+    with _running(command, folder, folder / "prometheus.log", f"{url}/-/ready"):
+        yield url
+
+
+@contextmanager
+def _running(command: list[str | Path], folder: Path, log: Path, ready: str) -> Iterator[None]:
+    """A server that answers at ``ready``; stopped when the block ends."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            deadline = time.monotonic() + 60
+            while not _answers(ready):
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def _answers(url: str) -> bool:

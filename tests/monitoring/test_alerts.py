@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import re
 import subprocess
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import uvicorn
 import yaml
-from alerting import ALERTS, ROOT, alertmanager, deliver_to, placed_config, post, rules, tools
+from alerting import ALERTS, ROOT, alertmanager, deliver_to, placed_config, post, prometheus, rules, tools
+from fixtures.drift_reports import broken_report, write_reports
 from stand_ins.alert_receiver import AlertReceiver
 
 from monitoring.metrics import HELP
+from monitoring.site import make_site
+from serving.server import free_port
 
 OF_THE_SERVICE = {
     "up",
@@ -22,6 +29,7 @@ OF_THE_SERVICE = {
     "polymart_prediction_log_dropped_total",
     "polymart_variant_requests_total",
 }
+TESTS = [ALERTS / "rules_test.yaml", ALERTS / "rules_hours_test.yaml"]
 ANCHORS = {
     re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-"): title
     for title in re.findall(r"^#+ (.+)$", (ROOT / "docs/runbook.md").read_text(), flags=re.MULTILINE)
@@ -37,7 +45,7 @@ def run(*command: object) -> str:
 def test_the_rules_fire_and_stay_silent_as_written() -> None:
     promtool = tools("prometheus") / "promtool"
     run(promtool, "check", "rules", "--lint=all", "--lint-fatal", ALERTS / "rules.yaml")
-    run(promtool, "test", "rules", ALERTS / "rules_test.yaml")
+    run(promtool, "test", "rules", *TESTS)
 
 
 def test_a_rule_whose_bound_moved_fails_its_test(tmp_path: Path) -> None:
@@ -52,7 +60,7 @@ def test_a_rule_whose_bound_moved_fails_its_test(tmp_path: Path) -> None:
 
 def test_every_alert_is_seen_firing_and_silent() -> None:
     seen: dict[str, set[bool]] = {rule["alert"]: set() for rule in rules()}
-    for group in yaml.safe_load((ALERTS / "rules_test.yaml").read_text())["tests"]:
+    for group in [group for file in TESTS for group in yaml.safe_load(file.read_text())["tests"]]:
         for case in group["alert_rule_test"]:
             seen[case["alertname"]].add(bool(case["exp_alerts"]))
     assert {name: outcomes for name, outcomes in seen.items() if outcomes != {True, False}} == {}
@@ -154,3 +162,25 @@ def test_a_real_alertmanager_delivers_groups_silences_inhibits_and_resolves(tmp_
     assert kept.token == "Bearer token-of-the-test"
     assert kept.body["groupLabels"] == {"alertname": "PolymartRetrainDecided", "task": "demand"}
     assert titles == {"PolymartDataBroken (fraud)", "PolymartDrift (demand)"}  # neither silenced nor inhibited ones
+
+
+def test_a_real_prometheus_fires_on_a_written_report(tmp_path: Path) -> None:
+    fresh = {"newest_event": datetime.now(UTC).replace(tzinfo=None)}
+    write_reports(tmp_path, broken_report().model_copy(update=fresh))
+    server = uvicorn.Server(uvicorn.Config(make_site(tmp_path), port=(port := free_port()), log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        with prometheus(tmp_path, f"127.0.0.1:{port}") as url:
+            deadline, fired = time.monotonic() + 60, {}
+            while "PolymartDataBroken" not in fired:
+                assert time.monotonic() < deadline, (tmp_path / "prometheus.log").read_text()
+                time.sleep(0.2)
+                alerts = httpx.get(f"{url}/api/v1/alerts").json()["data"]["alerts"]
+                fired = {one["labels"]["alertname"]: one for one in alerts if one["state"] == "firing"}
+    finally:
+        server.should_exit = True
+        thread.join()
+    assert fired.keys() == {"PolymartDataBroken"}
+    assert fired["PolymartDataBroken"]["labels"]["task"] == "demand"
+    assert fired["PolymartDataBroken"]["annotations"]["summary"] == "demand: the newest window's data are broken"
