@@ -20,18 +20,34 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from bench import claim, machine
+from bench._audited import fork, hook, wait
 from bench._crash_world import make_world, one_pass, short_pass
 from monitoring.ledger import Ledger, decisions
 from polymart.files import digest_file, digest_text, write_json
 
 RESULTS = Path(__file__).parent / "results" / "crash_drill.json"
-WATCHED = ("open", "os.rename", "os.mkdir", "os.remove", "os.truncate", "fcntl.flock")
-"""Audit events that change files or take a lock."""
 RANDOM_KILLS = 40
+AT_ONCE = 4
+"""Passes that race."""
 Work = Callable[[Path], None]
-Outcome = tuple[str, str, int]
+
+
+class Outcome(NamedTuple):
+    """What a pass leaves behind."""
+
+    reports: str
+    """Digest of every file. What a killed process had begun under a hidden name stays behind and is no part of it."""
+    decisions: str
+    """Digest of the ledger's decisions."""
+    retrainings: int
+    """How many were started."""
+
+    def differences(self, other: Outcome) -> list[str]:
+        """Names of what is not the same."""
+        return [name for name, mine, theirs in zip(self._fields, self, other, strict=True) if mine != theirs]
 
 
 def main() -> None:
@@ -51,23 +67,27 @@ def drill(scratch: Path, *, small: bool) -> None:
     """All kills over copies of one world."""
     template, work = scratch / "template", short_pass if small else one_pass
     template.mkdir()
-    _in_child(lambda: make_world(template))
+    wait(fork(lambda: make_world(template)))
     steps, wanted = _clean(work, template, scratch)
     killed = {
-        f"{place}: {step}": _killed_at(place, work, template, scratch) == wanted for place, step in enumerate(steps)
+        f"{place}: {step}": _killed_at(place, work, template, scratch).differences(wanted)
+        for place, step in enumerate(steps)
     }
     _tell("kills at steps after which the next pass ends as if nothing had happened", killed)
+    raced = _raced(work, template, scratch).differences(wanted)
+    _tell(f"{AT_ONCE} passes at once leave what one leaves", {"the race": raced})
     if small:
         return
-    at_random = {f"{at:.2f} s": found == wanted for at, found in _killed_at_random(template, scratch)}
+    at_random = {f"{at:.2f} s": found.differences(wanted) for at, found in _killed_at_random(template, scratch)}
     _tell("kills at random times of the same", at_random)
     write_json(RESULTS, {"machine": machine(), "steps": killed, "random": at_random})
 
 
-def _tell(text: str, outcomes: dict[str, bool]) -> None:
-    for name in (name for name, same in outcomes.items() if not same):
-        print(f"  differs after a kill at {name}", flush=True)
-    good = sum(outcomes.values())
+def _tell(text: str, outcomes: dict[str, list[str]]) -> None:
+    for name, different in outcomes.items():
+        if different:
+            print(f"  {', '.join(different)} differ after {name}", flush=True)
+    good = sum(not different for different in outcomes.values())
     claim(text, good, f"{len(outcomes)}", good == len(outcomes), len(outcomes))
 
 
@@ -75,7 +95,7 @@ def _clean(work: Work, template: Path, scratch: Path) -> tuple[list[str], Outcom
     """The steps of an undisturbed pass, and what it leaves."""
     folder, log = _copy(template, scratch), scratch / "steps.txt"
     with log.open("w") as handle:
-        _in_child(lambda: work(folder), _hook(folder, lambda number, step: print(step, file=handle, flush=True)))
+        wait(fork(lambda: work(folder), hook(folder, lambda number, step: print(step, file=handle, flush=True))))
     return log.read_text().splitlines(), _outcome(folder)
 
 
@@ -86,9 +106,16 @@ def _killed_at(place: int, work: Work, template: Path, scratch: Path) -> Outcome
         if number == place:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    if _in_child(lambda: work(folder), _hook(folder, die)) != -signal.SIGKILL:
+    if wait(fork(lambda: work(folder), hook(folder, die))) != -signal.SIGKILL:
         raise RuntimeError(f"the pass had fewer than {place + 1} steps: it does not repeat itself")
-    _in_child(lambda: work(folder))
+    wait(fork(lambda: work(folder)))
+    return _outcome(folder)
+
+
+def _raced(work: Work, template: Path, scratch: Path) -> Outcome:
+    folder = _copy(template, scratch)
+    for pid in [fork(lambda: work(folder)) for _ in range(AT_ONCE)]:
+        wait(pid)
     return _outcome(folder)
 
 
@@ -118,71 +145,11 @@ def _copy(template: Path, scratch: Path) -> Path:
 
 
 def _outcome(folder: Path) -> Outcome:
-    """Digest of the reports, digest of the decisions in the ledger, number of retrainings that were started.
-
-    What a killed process had begun to write stays behind under a hidden name and is no part of the reports.
-    """
     report = folder / "report"
-    files = sorted(
-        path
-        for path in report.rglob("*")
-        if path.is_file() and not any(p[0] == "." for p in path.relative_to(report).parts)
-    )
+    files = [path for path in sorted(report.rglob("*")) if path.is_file() and "/." not in str(path.relative_to(folder))]
     told = "\n".join(entry.model_dump_json() for entry in decisions(Ledger(folder / "store").entries()))
     written = "\n".join(f"{path.relative_to(report)} {digest_file(path)}" for path in files)
-    return digest_text(written), digest_text(told), len(list((folder / "runs").glob("*")))
-
-
-def _hook(folder: Path, listen: Callable[[int, str], None]) -> Callable[[], None]:
-    """What a child installs to hear of its own steps below ``folder``: their number and their name."""
-
-    def install() -> None:
-        number = 0
-
-        def hear(event: str, given: tuple[object, ...]) -> None:
-            nonlocal number
-            if event in WATCHED and (step := _step(event, given, folder)):
-                number, now = number + 1, number
-                listen(now, step)
-
-        sys.addaudithook(hear)
-
-    return install
-
-
-def _step(event: str, given: tuple[object, ...], folder: Path) -> str:
-    """Name of a step: the event and the file, without what is random in a temporary name; empty where it reads."""
-    if event == "fcntl.flock":
-        return event
-    path, flags = str(given[0]), given[2] if event == "open" else os.O_WRONLY
-    if not path.startswith(str(folder)) or not (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)):
-        return ""
-    name = Path(path).name
-    if name.endswith((".partial", ".old")):
-        name = ".".join(name.split(".")[1:-2]) + " (temporary)"
-    return f"{event} {name}"
-
-
-def _in_child(work: Callable[[], None], prepare: Callable[[], None] | None = None) -> int:
-    """Run ``work`` in a forked process; its exit status, negative for a signal.
-
-    Raises:
-        RuntimeError: it failed.
-    """
-    pid = os.fork()
-    if pid == 0:
-        try:
-            if prepare:
-                prepare()
-            work()
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-            os._exit(1)
-        os._exit(0)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if status > 0:
-        raise RuntimeError("a pass failed; its error stands above")
-    return status
+    return Outcome(digest_text(written), digest_text(told), len(list((folder / "runs").glob("*"))))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from monitoring.ledger import Ledger, decisions, recall
 from monitoring.records import Decision
 from monitoring.report import write_report
 from monitoring.schema import DriftReport
-from monitoring.signals.tables import Sources
+from monitoring.signals.sources import Sources
 from monitoring.summaries import PreviousPerformance, as_of, summarise
 from polymart.config import Suite
 from polymart.files import digest_text
@@ -99,10 +99,8 @@ class _Desk:
         taken = decisions(self.ledger.entries()) if self.ledger else []
         if not taken or report.newest_event is None:
             return []
-        last, ends = (
-            max(entry.decision.decided_at for entry in taken),
-            {window.end for task in report.tasks for window in task.windows},
-        )
+        last = max(entry.decision.decided_at for entry in taken)
+        ends = {window.end for task in report.tasks for window in task.windows}
         return sorted(end for end in ends if last < end < report.newest_event)
 
     def settle(self, report: DriftReport, out: Path) -> Decision:

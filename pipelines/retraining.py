@@ -10,11 +10,12 @@ from typing import Any
 
 from monitoring.records import Run
 from monitoring.retraining import Found, State
-from pipelines.client import Order, Server, find_runs, get_run, submit
+from pipelines.client import NoAnswer, Order, Refused, Server, find_runs, get_run, submit
 from pipelines.client import Run as KubeflowRun
 from pipelines.compiling import compile_pipeline, load_pipeline
 from pipelines.local import Event, StepFailed, run_local
 from polymart.config import Settings, Suite
+from polymart.errors import PolymartError
 from polymart.version import code_version
 
 
@@ -47,9 +48,17 @@ class KubeflowRuns:
     def find(self, run: Run) -> Found | None:
         """The run of this name; the time between a submission and its line in the ledger is bridged by the name."""
         if run.run_id:
-            return _found(get_run(self.server, run.run_id))
+            return self._look(run.run_id)
         known = find_runs(self.server, run.name, limit=1)
         return _found(known[0]) if known else None
+
+    def _look(self, run_id: str) -> Found:
+        try:
+            return _found(get_run(self.server, run_id))
+        except (NoAnswer, Refused):
+            raise
+        except PolymartError as error:  # deleted: it will never end otherwise
+            return Found(run_id, "failed", "DELETED", error=error.message)
 
     def start(self, run: Run) -> Found:
         """Submit it, unless a run of the same suite, code and data works or has succeeded: then it is that one."""

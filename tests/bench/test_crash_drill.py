@@ -10,11 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_pass_killed_at_any_step_ends_at_the_next_as_if_nothing_had_happened():
+def test_passes_that_are_killed_at_any_step_or_race_leave_what_one_undisturbed_pass_leaves():
     command = [sys.executable, "-m", "bench.crash_drill", "--small"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    *different, last = done.stdout.splitlines()
-    claim = json.loads(last)
-    assert claim["holds"], different
-    assert claim["n"] > 60, "windows are caught up, four reports are written, a retraining is claimed and started"
+    claims = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [claim["holds"] for claim in claims] == [True, True], done.stdout
+    assert claims[0]["n"] > 60, "windows are caught up, four reports are written, a retraining is claimed and started"

@@ -10,6 +10,7 @@ from fixtures.tiny_suite import tiny_suite
 from monitoring.ledger import Ledger
 from monitoring.records import Decision, Run
 from monitoring.retraining import Retraining
+from pipelines.client import NoAnswer
 from pipelines.retraining import KubeflowRuns, Training
 from polymart.config import Monitoring, Settings
 
@@ -58,3 +59,13 @@ def test_the_outcome_is_looked_up_at_the_next_pass(server, runs, tmp_path, state
     assert ledger.state().in_flight is None
     assert ledger.entries()[-1].state == state
     assert len(server.runs) == 1
+
+
+def test_a_run_that_was_deleted_has_failed_and_a_silent_server_says_nothing(server, runs):
+    known = RUN.model_copy(update={"run_id": runs.start(RUN).run_id})
+    server.fail = {f"GET /runs/{known.run_id}": [503] * 9}
+    with pytest.raises(NoAnswer):
+        runs.find(known)
+    server.fail = {}
+    server.runs.clear()
+    assert (runs.find(known).state, runs.find(known).words) == ("failed", "DELETED")
