@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench._replay_changes import CHANGES, Setting
 from bench._replay_pass import watch
-from bench._replay_world import NUM_WEEKS, SEED, START, WEEK, World, predict, week_end
+from bench._replay_world import NUM_WEEKS, SEED, START, WEEK, World, predict, retold, week_end
 from polymart.files import read_json, write_json
 from polymart.model.predictor import Predictor
 
@@ -91,8 +91,7 @@ def resampled(world: World) -> World:
         drawn = pd.concat(weeks, ignore_index=True)
         source = drawn["example_id"].astype(str)
         drawn["example_id"] = source + "-" + drawn.index.astype(str)
-        answers = said.set_index("example_id").loc[source].reset_index(drop=True)
-        answers = answers.assign(example_id=drawn["example_id"], event_timestamp=drawn["event_timestamp"], split="test")
+        answers = retold(said, source, drawn)
         usual = said[said["example_id"].isin(pool["example_id"].astype(str))].assign(split="val")
         examples[task.name] = pd.concat([known, drawn], ignore_index=True)
         predictions[task.name] = pd.concat([usual, answers], ignore_index=True)
@@ -133,30 +132,28 @@ def changed(shop: Shop, kind: str, start: int, folder: Path) -> World:
     )
 
 
-def injected(shop: Shop, kind: str, start: int) -> dict[str, Any]:
+def injected(shop: Shop, kind: str, start: int, patience: int = PATIENCE) -> dict[str, Any]:
     """Inject one change and watch until it is seen.
 
-    It is seen in the first window whose report names one of its causes, where the last window before the change did
-    not name that.
+    It is seen in the first window whose report names one of its causes, where the report of the same week without the
+    change does not: the year moves by itself, too.
 
     Returns:
         ``delay`` in windows (0: in the window in which the change began; None: missed), the ``place`` of its first
-        right cause in the report (1: first), its place among the ``news`` (what the last clean window did not name),
-        the ``action`` of that pass and what the report ``named``.
+        right cause in the report (1: first), its place among the ``news`` (what the week without the change does not
+        name), the ``action`` of that pass and what the report ``named``.
     """
     folder = shop.work / f"{kind}-{start:02}"
     kept = folder / "found.json"
     if kept.is_file():
         return read_json(kept)
     change = CHANGES[kind]
-    world = changed(shop, kind, start, folder)
     found: dict[str, Any] = {"kind": kind, "start": start, "delay": None, "place": None, "news": None}
-    clean: list[list[str]] = []
-    for one in watch(world, range(start, min(start + PATIENCE, NUM_WEEKS)), folder):
-        if one.week == start:
-            clean = one.before.get(change.task, [])
+    weeks = range(start, min(start + patience, NUM_WEEKS))
+    clean = watch(shop.world.only(change.task), weeks, shop.work / f"clean-{change.task}")
+    for one, without in zip(watch(changed(shop, kind, start, folder), weeks, folder), clean, strict=True):
         told = one.named.get(change.task, [])
-        news = news_of(told, clean)
+        news = news_of(told, without.named.get(change.task, []))
         seen = next((cause for cause in news if change.causes & set(cause)), None)
         found |= {"action": one.action, "named": told[:5]}
         if seen is not None:
@@ -167,7 +164,7 @@ def injected(shop: Shop, kind: str, start: int) -> dict[str, Any]:
 
 
 def news_of(told: list[list[str]], clean: list[list[str]]) -> list[list[str]]:
-    """What a report names that an earlier one did not, or that broke since."""
+    """What a report names that another does not, or not as broken."""
     before = {cause[0]: set(cause) for cause in clean}
     return [
         cause for cause in told if cause[0] not in before or ("quality" in cause and "quality" not in before[cause[0]])

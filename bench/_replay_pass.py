@@ -24,14 +24,12 @@ class Pass:
         action: keep, watch, retrain or rollback.
         reasons: of the decision.
         named: task to what its newest window names, the most probable cause first (see `named`).
-        before: the same for the window before.
     """
 
     week: int
     action: str
     reasons: list[str]
     named: dict[str, list[list[str]]]
-    before: dict[str, list[list[str]]]
 
 
 def watch(world: World, weeks: range, folder: Path) -> Iterator[Pass]:
@@ -61,13 +59,11 @@ def one_pass(world: World, week: int, folder: Path) -> dict[str, Any]:
         "week": week,
         "action": decision.action,
         "reasons": list(decision.reasons),
-        "named": {task.name: named(task, -1) for task in report.tasks},
-        "before": {task.name: named(task, -2) for task in report.tasks if len(task.windows) > 1},
+        "named": {task.name: named(task) for task in report.tasks},
     }
 
 
-def named(task: TaskReport, position: int) -> list[list[str]]:
-    """What a window names, most probable cause first: its column (or kind, where there is none), then its kinds."""
-    count = len(task.windows) + position
-    causes = rank_causes(task.windows[count], task.windows[:count])
+def named(task: TaskReport) -> list[list[str]]:
+    """What the newest window names, most probable cause first: its column (or kind, without one), then its kinds."""
+    causes = rank_causes(task.newest, task.windows[:-1])
     return [[cause.column or cause.kinds[0], *cause.kinds] for cause in causes]

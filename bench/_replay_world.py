@@ -101,9 +101,10 @@ def build_world(suite: Suite, examples: Path, predictor: Predictor, folder: Path
     tables, predictions = {}, {}
     for task in suite.tasks:
         rows = read_examples(examples, task.name)
+        said = predict(predictor, task, rows, folder / f"{task.name}.parquet")
         if task.split is None:
-            rows = dated(rows)
-        predictions[task.name] = predict(predictor, task, rows, folder / f"{task.name}.parquet")
+            rows, said = dated(rows, said)
+        predictions[task.name] = said
         tables[task.name] = rows[rows["event_timestamp"] < week_end(NUM_WEEKS - 1)]
     return World(suite, examples / "examples.json", tables, predictions)
 
@@ -116,15 +117,26 @@ def predict(predictor: Predictor, task: Task, rows: pd.DataFrame, path: Path) ->
     return pd.read_parquet(path)
 
 
-def dated(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a task without dates, with dates that the drill gives: test rows come again and again in the watched
-    weeks, drawn with replacement, all others are spread evenly over the reference's weeks."""
+def dated(rows: pd.DataFrame, said: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of a task without dates and their predictions, with dates that the drill gives.
+
+    Test rows come again and again in the watched weeks, drawn with replacement; all others are spread evenly over the
+    reference's weeks.
+    """
     rng = np.random.default_rng(SEED)
     test = rows[rows["split"] == "test"].sample(NUM_WEEKS * REVIEWS_A_WEEK, replace=True, random_state=SEED)
     known = rows[rows["split"] != "test"]
     moments = START + WEEK / REVIEWS_A_WEEK * np.arange(len(test))
     before = START - REFERENCE_WEEKS * WEEK * rng.uniform(0, 1, len(known))
     out = pd.concat([known, test], ignore_index=True)
-    ids = [*known["example_id"].astype(str), *(f"{name}-{i}" for i, name in enumerate(test["example_id"]))]
+    source = out["example_id"].astype(str)
     times = pd.Series([*before, *moments]).astype("datetime64[us]")
-    return out.assign(example_id=ids, event_timestamp=times.to_numpy())
+    out = out.assign(example_id=source + "-" + out.index.astype(str), event_timestamp=times.to_numpy())
+    return out, retold(said, source, out)
+
+
+def retold(said: pd.DataFrame, source: pd.Series, rows: pd.DataFrame) -> pd.DataFrame:
+    """The predictions of the examples ``source`` as those of ``rows``, which are the same at other times."""
+    found = said.set_index("example_id").loc[source].reset_index(drop=True)
+    told = {name: rows[name].to_numpy() for name in ("example_id", "event_timestamp", "split")}
+    return found.assign(**told)

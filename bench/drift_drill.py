@@ -25,12 +25,12 @@ from typing import Any
 from bench import claim, machine
 from bench._examples import examples_of
 from bench._replay_changes import CHANGES
-from bench._replay_drill import STARTS, Shop, injected, quiet_weeks, resampled, summary
+from bench._replay_drill import PATIENCE, STARTS, Shop, injected, quiet_weeks, resampled, summary
 from bench._replay_world import NUM_WEEKS, START, build_world, week_end
 from bench.quality import shrunk
 from polymart.config import Settings, load_suite
 from polymart.data.archives import fetch
-from polymart.files import read_json, write_json
+from polymart.files import digest_text, read_json, write_json
 from polymart.model.predictor import Predictor
 from polymart.training.checkpoint import checkpoint_digest
 from polymart.training.loop import train_suite, training_key
@@ -53,11 +53,11 @@ def main() -> None:
         return
     started = time.monotonic()
     shop = open_shop(options.checkpoint, options.small)
-    num_weeks, starts = (3, STARTS[:1]) if options.small else (NUM_WEEKS, STARTS)
+    num_weeks, starts, patience = (3, STARTS[:1], 1) if options.small else (NUM_WEEKS, STARTS, PATIENCE)
     found: dict[str, Any] = {
         "year": quiet_weeks(shop.world, num_weeks, shop.work / "year"),
         "resampled": quiet_weeks(resampled(shop.world), num_weeks, shop.work / "resampled"),
-        "injected": [injected(shop, kind, start) for start in starts for kind in CHANGES],
+        "injected": [injected(shop, kind, start, patience) for start in starts for kind in CHANGES],
     }
     for one in found["injected"]:
         print(
@@ -79,7 +79,9 @@ def open_shop(checkpoint: Path | None, small: bool) -> Shop:
     if small:
         suite = shrunk(suite)
     examples, encoder = examples_of(suite)
-    key = checkpoint_digest(checkpoint) if checkpoint else training_key(examples, suite)
+    key = training_key(examples, suite)
+    if checkpoint:
+        key = digest_text(f"{key} {checkpoint_digest(checkpoint)}")
     work = Settings().work_dir / "bench" / "drift_drill" / key.removeprefix("sha256:")[:12]
     if checkpoint is None:
         checkpoint = work / "checkpoint"
@@ -109,7 +111,7 @@ def claims(found: dict[str, Any], seconds: float) -> None:
     claim("median delay in windows", told["median_delay"], "<= 2", told["median_delay"] <= 2, every)
     for name, text in (
         ("first", "injected changes whose cause stands first in the report"),
-        ("first_news", "injected changes whose cause stands first among what is newly named"),
+        ("first_news", "injected changes whose cause stands first among what that week names only because of them"),
     ):
         claim(text, told[name], f"{every}", told[name] == every, every)
     claim("minutes of the drill", seconds / 60, "< 30", seconds < 1800, 1)

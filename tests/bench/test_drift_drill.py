@@ -156,11 +156,15 @@ def test_after_a_retraining_all_that_was_is_reference(world):
 def test_dates_of_undated_rows_fill_every_watched_week():
     undated = rows_of(50, range(1), "test").drop(columns=["event_timestamp", "label_end"])
     undated.loc[:20, "split"] = "train"
-    rows = dated(undated)
+    said = pd.DataFrame({"example_id": undated["example_id"], "split": undated["split"], "score": range(50)})
+    rows, told = dated(undated, said)
     test = rows[rows["split"] == "test"]
     assert ((test["event_timestamp"] - START) // WEEK).nunique() == NUM_WEEKS
     assert rows.loc[rows["split"] == "train", "event_timestamp"].max() < START
     assert rows["example_id"].is_unique
+    assert list(told["example_id"]) == list(rows["example_id"])
+    source = rows["example_id"].str.rsplit("-", n=1).str[0]
+    assert list(told["score"]) == list(said.set_index("example_id")["score"].loc[source])
 
 
 def test_news_are_what_was_not_named_before_or_broke_since():
