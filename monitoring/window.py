@@ -108,7 +108,8 @@ def split_sides(table: pd.DataFrame, name: str, reference_splits: tuple[str, ...
     times = table["event_timestamp"] if "event_timestamp" in table else pd.Series(pd.NaT, index=table.index)
     if times.notna().any() and not pd.api.types.is_datetime64_dtype(times):
         raise _not_naive(name, times.dtype)
-    current = table[table["split"] == "test"].assign(event_timestamp=pd.to_datetime(times))
+    table = table.assign(event_timestamp=pd.to_datetime(times))
+    current = table[table["split"] == "test"]
     dated = current[current["event_timestamp"].notna()]
     return Sides(table[table["split"].isin(reference_splits)], dated, len(current) - len(dated))
 
