@@ -44,12 +44,15 @@ def online_features(
 
 
 def _known(proto: Any, keys: tuple[str, ...], count: int) -> list[bool]:
-    """Whether any feature of the row was found; SQLite answers NOT_FOUND for an entity that it never saw."""
+    """Whether any feature of the row was found.
+
+    SQLite and PostgreSQL answer NOT_FOUND for an entity that they never saw; Redis answers PRESENT, with no time.
+    """
     found = [False] * count
     for name, result in zip(proto.metadata.feature_names.val, proto.results, strict=True):
         if name not in keys:
-            for row, status in enumerate(result.statuses):
-                found[row] |= status != FieldStatus.NOT_FOUND
+            for row, (status, at) in enumerate(zip(result.statuses, result.event_timestamps, strict=True)):
+                found[row] |= status != FieldStatus.NOT_FOUND and at.seconds > 0
     return found
 
 

@@ -1,13 +1,34 @@
-"""Open a store folder and look its services up."""
+"""Open a store folder and look its services up.
+
+FEAST_FS_YAML_FILE_PATH names the file that says which online store is meant; unset, it is the one of the folder. A
+cluster's file holds no secrets: it names environment variables as ``${NAME}``.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 os.environ.setdefault("FEAST_USAGE", "False")  # read when feast is imported: no telemetry
 
 from feast import FeatureStore, FeatureView
+
+CONFIG = "FEAST_FS_YAML_FILE_PATH"
+"""Feast's own variable."""
+
+
+def check_config(store: Path) -> Path:
+    """The file that Feast will read for a store folder.
+
+    Raises:
+        ValueError: it names environment variables that are not set; Feast would take their names for values.
+    """
+    file = Path(os.environ.get(CONFIG) or Path(store) / "feature_store.yaml")
+    named = re.findall(r"^[^#\n]*\$\{(\w+)\}", file.read_text(), re.MULTILINE)
+    if absent := [name for name in named if not os.environ.get(name)]:
+        raise ValueError(f"{file} needs the environment variables {', '.join(absent)}, which are not set")
+    return file
 
 
 def open_store(store: Path) -> FeatureStore:
@@ -15,10 +36,12 @@ def open_store(store: Path) -> FeatureStore:
 
     Raises:
         FileNotFoundError: the folder holds no applied store.
+        ValueError: see `check_config`.
     """
     absent = [name for name in ("feature_store.yaml", "registry.db") if not (Path(store) / name).is_file()]
     if absent:
         raise FileNotFoundError(f"{store} is no feature store: {', '.join(absent)} missing; run apply(tables, store)")
+    check_config(store)
     return FeatureStore(repo_path=str(store))
 
 

@@ -17,7 +17,7 @@ import feature_repo.exit  # noqa: F401 - registers itself
 from feature_repo.assortment import write_assortment
 from feature_repo.entities import ENTITIES
 from feature_repo.online import online_features
-from feature_repo.opening import join_keys, open_store, service_views
+from feature_repo.opening import check_config, join_keys, open_store, service_views
 from feature_repo.services import make_services
 from feature_repo.sources import make_sources
 from feature_repo.views import COLUMNS, make_views
@@ -32,7 +32,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def apply(tables: Path, store: Path) -> FeatureStore:
     """Register entities, views and services in a fresh store folder.
 
-    The online part of a store can be moved with its folder; joins read the feature files where they were applied.
+    The online part of a store can be moved with its folder, unless FEAST_FS_YAML_FILE_PATH puts it on a server; joins
+    read the feature files where they were applied.
 
     Args:
         tables: the ``tables/`` artifact; its feature files are read in place.
@@ -40,6 +41,7 @@ def apply(tables: Path, store: Path) -> FeatureStore:
 
     Raises:
         FileNotFoundError: the tables hold no feature table.
+        ValueError: see `feature_repo.opening.check_config`.
     """
     views = make_views(make_sources(tables, COLUMNS))
     store = Path(store)
@@ -48,6 +50,7 @@ def apply(tables: Path, store: Path) -> FeatureStore:
     for name in ("registry.db", "online.db"):
         (store / name).unlink(missing_ok=True)
     shutil.copyfile(Path(__file__).with_name("feature_store.yaml"), store / "feature_store.yaml")
+    check_config(store)
     feature_store = FeatureStore(repo_path=str(store))
     write_assortment(tables, store)
     pointers = [make_pointer(view, store) for view in views.values() if is_wide(view)]
