@@ -9,7 +9,7 @@ from monitoring.left_out import describe_left_out, tasks_with_time
 from monitoring.reference import REFERENCES
 from monitoring.schema import DriftReport, MovedColumn, TaskReport, WindowReport
 from monitoring.signals.gather import add_signals
-from monitoring.signals.tables import Sources
+from monitoring.signals.sources import Sources
 from monitoring.snapshot import save_snapshot, window_snapshot
 from monitoring.task_tables import TaskTables, load_task
 from monitoring.window import Window, cut_windows
@@ -66,7 +66,11 @@ def detect_drift(
     data_digest = digest_tree(examples, suffixes=(".parquet",))
     predictions_digest = digest_tree(predictions, suffixes=(".parquet",)) if predictions.is_dir() else ""
     references_digest = digest_tree(references) if references.is_dir() else ""
-    inputs_digest = digest_text("\n".join([data_digest, predictions_digest, references_digest, suite.digest]))
+    ends = [window.end for report in reports for window in report.windows]
+    sources_digest = sources.digest(max(ends)) if sources and ends else ""
+    inputs_digest = digest_text(
+        "\n".join([data_digest, predictions_digest, references_digest, sources_digest, suite.digest])
+    )
     newest = [tables.newest for _, tables in loaded if tables.newest is not None]
     return DriftReport(
         suite=suite.name,

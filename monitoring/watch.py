@@ -14,6 +14,7 @@ from monitoring.reference import REFERENCES
 from monitoring.report.history import write_history
 from monitoring.retraining import wall_clock
 from monitoring.run import run_monitoring
+from monitoring.signals.sources import Sources
 from polymart.config import Settings, Suite
 from polymart.data.example_index import read_examples_index
 from polymart.errors import MonitoringError
@@ -107,6 +108,7 @@ class Watch:
                 release=self.manifest.release,
                 ledger=self.ledger,
                 previous=PreviousRelease(fetch, examples, predictions, self.suite).performance,
+                sources=Sources.of_service(self._place("checkpoint")),
                 references=self._place("predictions") / REFERENCES,
                 clock=wall_clock(),
             )

@@ -47,6 +47,8 @@ def _absent(rows: Rows, column: str) -> Rows:
 def _watch_names(task: str, column: str, rows: Rows) -> Iterator[Found]:
     train = rows.reference["split"] == "train"
     known = set(rows.reference.loc[train, column].dropna().astype(str))
+    if not known:
+        return
     named = rows.map(lambda part: part[part[column].notna()].assign(name=lambda kept: kept[column].astype(str)))
     marked = named.map(lambda part: part.assign(unseen=(~part["name"].isin(known)).astype(float)))
     for number, change in compare_means(marked.held_out, "unseen", UNSEEN_FLOOR, sign=1):

@@ -31,6 +31,10 @@ class EncoderVectors:
 
         return Predictor.load(self._folder)
 
+    def knows(self, task: str) -> bool:
+        """Whether the checkpoint has such a task."""
+        return task in self._predictor.collators
+
     def texts(self, task: str, texts: list[str]) -> np.ndarray:
         """Vectors of texts as ``task`` reads them, shape (texts, D)."""
         import torch

@@ -6,8 +6,7 @@ what calibrated scores let expect (confidence-based performance estimation):
 - *binary*: p = P(label 1 | score); expected area under the ROC curve: over pairs of rows, the mean of
   p_i (1 - p_j) [score_i > score_j] divided by that of p_i (1 - p_j), ties counting half.
 - *multiclass, multilabel, tagging, retrieval*: p = P(the best name is right | score); the mean of p.
-- *count, regression*: the mean absolute error that the reference had at such predictions, by isotonic regression of
-  |error| on the prediction.
+- *count, regression*: the mean absolute error that the reference had at such predictions, by tenths of the prediction.
 - *ranking*: none. A correlation with grades cannot be told from scores alone.
 
 The estimate sees a change of the rows (a new mix, odd inputs), not of what labels mean: after a label flip it stays
@@ -17,7 +16,7 @@ is worse than expected is a signal of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +42,7 @@ class Estimator:
     """What scores let expect of one task's metric."""
 
     kind: Kind
-    calibrated: IsotonicRegression
+    calibrated: Callable[[np.ndarray], np.ndarray]
 
     @classmethod
     def fit(cls, kind: Kind, reference: pd.DataFrame) -> Estimator | None:
@@ -54,14 +53,15 @@ class Estimator:
         truth = _truth(kind, labelled) if len(labelled) >= MIN_ROWS else None
         if truth is None:
             return None
-        increasing = True if kind not in ("count", "regression") else "auto"
-        model = IsotonicRegression(increasing=increasing, out_of_bounds="clip")
-        return cls(kind, model.fit(labelled["score"].to_numpy(np.float64), truth))
+        scores = labelled["score"].to_numpy(np.float64)
+        if kind in ("count", "regression"):
+            return cls(kind, _by_tenths(scores, truth))
+        return cls(kind, IsotonicRegression(out_of_bounds="clip").fit(scores, truth).predict)
 
     def row_values(self, rows: pd.DataFrame) -> np.ndarray | None:
         """Values per row, all with a score, whose mean is the expected metric; None where it is undefined."""
         scores = rows["score"].to_numpy(np.float64)
-        expected = self.calibrated.predict(scores)
+        expected = self.calibrated(scores)
         return auc_values(expected, scores) if self.kind == "binary" else expected
 
 
@@ -111,7 +111,7 @@ def _watch_surprise(task: Task, estimator: Estimator, rows: Rows, group: str) ->
     floor = FLOOR * abs(whole.value)
     for number, change in compare_metric(labelled, surprise, higher_is_better=False, floor=floor, relative=False):
         if change.rows:
-            told = {"name": f"{metric} below expectation", "kind": "performance", "task": task.name, "slice": group}
+            told = {"name": f"{metric} below expectation", "kind": "label", "task": task.name, "slice": group}
             yield number, Signal(**told, **change._asdict())
 
 
@@ -137,6 +137,15 @@ def _estimate(kind: Kind, estimator: Estimator, usual: float, window: pd.DataFra
         higher_is_better=higher,
         truth=score_rows(kind, window) if known else None,
     )
+
+
+def _by_tenths(scores: np.ndarray, truth: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The mean of ``truth`` in the tenth of the scores that a score falls into."""
+    edges = np.unique(np.quantile(scores, np.arange(1, 10) / 10))
+    tenth = np.searchsorted(edges, scores)
+    sums, sizes = (np.bincount(tenth, weights=weights, minlength=len(edges) + 1) for weights in (truth, None))
+    means = np.where(sizes > 0, sums / np.maximum(sizes, 1), truth.mean())
+    return lambda asked: means[np.searchsorted(edges, asked)]
 
 
 def _scored(rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,10 +13,11 @@ from monitoring.signals.frozen import watch_frozen
 from monitoring.signals.image import watch_images
 from monitoring.signals.logged import watch_log
 from monitoring.signals.mix import watch_mix
-from monitoring.signals.performance import watch_performance
+from monitoring.signals.performance import measured, watch_performance
 from monitoring.signals.prediction import watch_predictions
 from monitoring.signals.rows import Found, Rows, slices_of
-from monitoring.signals.tables import Sources, TaskRows, task_rows
+from monitoring.signals.sources import Sources
+from monitoring.signals.tables import TaskRows, task_rows
 from monitoring.signals.text import watch_text
 from monitoring.signals.vectors import watch_vectors
 from monitoring.signals.volume import watch_volume
@@ -27,7 +28,7 @@ from polymart.config import Suite, Task
 def add_signals(
     report: TaskReport, task: Task, examples: Path, predictions: Path, suite: Suite, sources: Sources | None = None
 ) -> TaskReport:
-    """A task's report with the signals and the estimate of each of its windows.
+    """A task's report with the signals, the performance and its estimate of each of its windows.
 
     Args:
         report: with its windows.
@@ -44,9 +45,13 @@ def add_signals(
     rows = task_rows(task, examples, predictions, suite, spans)
     signals = gather_signals(task, rows, suite, spans, sources or Sources())
     estimates = estimate_windows(task, rows.predictions)
+    performances = [
+        measured(task.kind, window.performance, rows.predictions.reference, part)
+        for window, part in zip(report.windows, rows.predictions.windows, strict=True)
+    ]
     windows = tuple(
-        window.model_copy(update={"signals": found, "estimate": estimate})
-        for window, found, estimate in zip(report.windows, signals, estimates, strict=True)
+        window.model_copy(update={"signals": found, "estimate": estimate, "performance": performance})
+        for window, found, estimate, performance in zip(report.windows, signals, estimates, performances, strict=True)
     )
     return report.model_copy(update={"windows": windows, "estimate_error": mean_error(estimates)})
 

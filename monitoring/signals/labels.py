@@ -90,8 +90,9 @@ def join_by_entity(
 
 
 def _plain_keys(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Keys as text: a column with gaps holds floats, the same ids elsewhere are integers."""
-    return rows.assign(**{key: rows[key].map(_plain) for key in keys})
+    """Keys as text (a column with gaps holds floats, the same ids elsewhere are integers), times in one unit."""
+    plain = {key: rows[key].map(_plain) for key in keys}
+    return rows.assign(event_timestamp=rows["event_timestamp"].astype("datetime64[us]"), **plain)
 
 
 def _plain(key: object) -> str:

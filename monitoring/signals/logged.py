@@ -13,7 +13,8 @@ from monitoring.signals.labels import watch_feedback, watch_outcomes
 from monitoring.signals.rows import Found, cut
 from monitoring.signals.service import log_rows, watch_service
 from monitoring.signals.skew import store_lookup, watch_skew
-from monitoring.signals.tables import ENTITIES, Sources, TaskRows, named_labels
+from monitoring.signals.sources import Sources
+from monitoring.signals.tables import ENTITIES, TaskRows, named_labels
 from monitoring.window import Window
 from polymart.config import Suite, Task
 

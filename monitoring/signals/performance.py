@@ -4,14 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitoring.performance import METRICS
-from monitoring.schema import Signal, relative_loss
-from monitoring.signals.metric import compare_metric, row_values
+import pandas as pd
+
+from monitoring.performance import METRICS, compare
+from monitoring.schema import Performance, Signal, relative_loss
+from monitoring.signals.metric import compare_metric, measure, row_values
 from monitoring.signals.rows import Found, Rows
-from polymart.config import Task
+from polymart.config import Kind, Task
 
 FLOOR = 0.05
 """Relative loss that matters."""
+
+
+def measured(kind: Kind, told: Performance | None, reference: pd.DataFrame, window: pd.DataFrame) -> Performance | None:
+    """The performance of a window with its interval; None where no labels are known.
+
+    Args:
+        kind: of the task.
+        told: as the prediction table tells it; None where only the example table knows the labels yet.
+        reference: reference rows of the prediction table.
+        window: rows of the window, with late labels.
+    """
+    told = told or compare(kind, reference, window)
+    labelled = window.dropna(subset=["label", "prediction", "score"])
+    mean = measure(labelled, lambda part: row_values(kind, part))
+    if told is None or mean is None or not mean.judged:
+        return told
+    return told.model_copy(update={"low": told.value - 1.96 * mean.error, "high": told.value + 1.96 * mean.error})
 
 
 def watch_performance(task: Task, rows: Rows, group: str = "", source: str = "") -> Iterator[Found]:

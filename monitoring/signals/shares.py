@@ -17,6 +17,8 @@ from monitoring.signals.rows import Rows
 MAX_NAMES = 20
 """Names kept; the rarer ones are one name together, so that they add no noise."""
 OTHER = "(other)"
+SHOWN = 40
+"""Characters of a name that a note shows."""
 
 
 def compare_shares(rows: Rows, column: str) -> Iterator[tuple[int, Change]]:
@@ -48,7 +50,10 @@ def compare_shares(rows: Rows, column: str) -> Iterator[tuple[int, Change]]:
             yield number, Change(None, None, None, None, len(known), note)
             continue
         bound = max(psi_threshold(len(names) + 1, clusters, current), largest)
-        yield number, _change(usual, _counts(known, column, names), bound, len(known))
+        value = psi(usual, _counts(known, column, names))
+        name, share, before = _most_moved(counts, known[column].astype(str).value_counts())
+        note = f"{name[:SHOWN]}: {share:.0%}, was {before:.0%}"
+        yield number, Change(value, bound, share, before, len(known), note)
 
 
 def _counts(rows: pd.DataFrame, column: str, names: list[str]) -> pd.Series:
@@ -56,8 +61,8 @@ def _counts(rows: pd.DataFrame, column: str, names: list[str]) -> pd.Series:
     return values.where(values.isin(names), OTHER).value_counts().reindex([*names, OTHER], fill_value=0)
 
 
-def _change(usual: pd.Series, current: pd.Series, bound: float, num_rows: int) -> Change:
-    before, now = usual / usual.sum(), current / current.sum()
-    name = str((now - before).abs().idxmax())
-    note = f"{name}: {now[name]:.0%}, was {before[name]:.0%}"
-    return Change(psi(usual, current), bound, float(now[name]), float(before[name]), num_rows, note)
+def _most_moved(usual: pd.Series, current: pd.Series) -> tuple[str, float, float]:
+    """The name whose share changed most, its share now and before."""
+    shares = pd.DataFrame({"before": usual / usual.sum(), "now": current / current.sum()}).fillna(0.0)
+    name = str((shares["now"] - shares["before"]).abs().idxmax())
+    return name, float(shares["now"][name]), float(shares["before"][name])

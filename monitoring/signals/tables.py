@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -10,27 +10,12 @@ import numpy as np
 import pandas as pd
 
 from monitoring.signals.rows import Rows, cut
-from monitoring.signals.vectors import Vectors
 from monitoring.task_tables import label_names, load_predictions
 from monitoring.window import REFERENCE_SPLITS, Sides, Window, read_table, split_sides
 from polymart.config import Suite, Task
 
 ENTITIES = ("household_id", "campaign_id", "category_id", "store_id")
 _KEYS = ["example_id", "split"]
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What signals read beside example and prediction tables; without a source its signals are absent."""
-
-    vectors: Vectors | None = None
-    """The release's encoder (`monitoring.signals.encoder.EncoderVectors`), for drift of vectors."""
-    log: Path | None = None
-    """Folder of the prediction log, for latency, errors, volume and labels from feedback."""
-    store: Path | None = None
-    """Folder of the feature store, for training/serving skew; needs ``log``."""
-    key: bytes | None = field(default=None, repr=False)
-    """Secret of the log's pseudonyms, where entities are households."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,9 @@ USUAL_WINDOWS = 3
 class Vectors(Protocol):
     """Whatever turns inputs into vectors, such as `monitoring.signals.encoder.EncoderVectors`."""
 
+    def knows(self, task: str) -> bool:
+        """Whether there is such a task."""
+
     def texts(self, task: str, texts: list[str]) -> np.ndarray:
         """Vectors of texts as ``task`` reads them, shape (texts, D)."""
 
@@ -68,6 +71,9 @@ def watch_vectors(task: Task, rows: Rows, vectors: Vectors, seed: int) -> Iterat
         seed: of the permutations.
     """
     inputs = task.inputs
+    named = [column for column in (inputs.text, inputs.text_pair, inputs.image) if column is not None]
+    if not any(rows.has(column) for column in named) or not vectors.knows(task.name):
+        return
     encoders: list[tuple[str | None, SignalKind, Callable[[list], np.ndarray]]] = [
         (inputs.text, "text", lambda texts: vectors.texts(task.name, texts)),
         (inputs.text_pair, "text", lambda texts: vectors.texts(task.name, texts)),

@@ -12,7 +12,8 @@ import pandas as pd
 from monitoring.schema import Signal
 from monitoring.signals.gather import gather_signals
 from monitoring.signals.rows import Rows, cut
-from monitoring.signals.tables import Sources, TaskRows
+from monitoring.signals.sources import Sources
+from monitoring.signals.tables import TaskRows
 from monitoring.window import Window
 from polymart.config import Inputs, Slice, Suite, Task
 

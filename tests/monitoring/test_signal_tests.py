@@ -96,7 +96,7 @@ def test_shares_that_did_not_move_are_let_pass_and_others_found():
 def test_names_never_seen_share_a_bucket_and_count():
     shop = rows(np.random.default_rng(7))
     other = Rows(shop.reference, tuple(window.assign(name="new") for window in shop.windows))
-    assert all(change.note.startswith("(other): 100%") for _, change in compare_shares(other, "name"))
+    assert all(change.note.startswith("new: 100%, was 0%") for _, change in compare_shares(other, "name"))
 
 
 @settings(deadline=None)
