@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from stand_ins.token_server import TokenServer
+from typer.testing import CliRunner
 
 from pipelines.client import Refused, Server, find_runs, submit
+from polymart.cli.main import build_app
 from polymart.config import ClientCredentials, Cluster, ServiceAccount, TokenFile
 from polymart.errors import SettingError
 
@@ -33,6 +38,26 @@ def test_a_token_out_of_a_file_is_sent_as_bearer_everywhere(server, order, secre
     client = Server(Cluster(access=kind(method=method, file=str(secret_file))), host=server.host)
     assert submit(client, order())[1]
     assert {authorization for _, _, authorization in server.requests} == {f"Bearer {SECRET}"}
+
+
+def test_no_secret_reaches_a_run_a_plan_or_the_output(server, secret_file, tmp_path, monkeypatch):
+    settings = tmp_path / "cluster.yaml"
+    storage, access = (
+        "{name: shop-storage, keys: [AWS_SECRET_ACCESS_KEY]}",
+        f"{{method: token_file, file: {secret_file}}}",
+    )
+    settings.write_text(f"access: {access}\nsecrets: {{storage: {storage}}}\n")
+    for name in ("AWS_SECRET_ACCESS_KEY", "GIT_ASKPASS_TOKEN", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, SECRET)
+    server.token = SECRET
+    told = ["submit", "training", "--suite", "suites/quick.yaml", "--host", server.host, "--cluster", str(settings)]
+    monkeypatch.setattr("pipelines.client.runs.time.sleep", lambda _seconds: None)
+    monkeypatch.chdir(Path(__file__).parents[2])
+    shown = [CliRunner().invoke(build_app(), told + more).output for more in ([], ["--dry-run"], ["--wait"])]
+    assert "quick-training-" in shown[0]
+    assert SECRET not in "".join(shown)
+    assert SECRET not in json.dumps([server.runs, server.experiments])
+    assert "shop-storage" in json.dumps(server.runs)
 
 
 def test_a_fetched_token_is_kept(server, order, secret_file):
