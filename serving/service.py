@@ -49,6 +49,7 @@ from serving.guard import Guard, verify_release
 from serving.guard.answers import refusal
 from serving.guard.load import RETRY_S
 from serving.log.notes import note_inputs, noting, request_notes
+from serving.log.scores import count_answer
 from serving.page import page_app
 
 MAX_TORCH_THREADS = 4
@@ -251,7 +252,7 @@ class PolymartService:
         outputs: Any = None,
         **keys: int,
     ) -> None:
-        """Put one row into the prediction log: the only way into it.
+        """Count an answer and put one row into the prediction log: the only way into it.
 
         Args:
             started: `time.perf_counter` when the request began.
@@ -262,9 +263,11 @@ class PolymartService:
             outputs: the whole answer, best entries first; the first ten are logged.
             keys: ids of the entities that the answer is about, ``household_id`` among them.
         """
+        notes = request_notes()
+        count_answer(task, score, degraded=notes["degraded"])
         if self.log is not None:
             self.log.add({
-                **stamp, **request_notes(), **keys, "task": task, "score": score, "outputs": outputs,
+                **stamp, **notes, **keys, "task": task, "score": score, "outputs": outputs,
                 "prediction": None if prediction is None else str(prediction),
                 "latency_ms": 1000 * (time.perf_counter() - started),
             })  # fmt: skip

@@ -14,7 +14,7 @@ from fixtures.overlays import K8S, crd_schemas, find, kubectl
 from polymart.config import load_suite
 from polymart.evaluation.records import Verdict
 from polymart.files import digest_text
-from polymart.release.manifest import build_manifest, manifest_from_json
+from polymart.release.manifest import build_manifest
 from polymart.release.manifests import validate_overlays
 from polymart.release.overlay import config_map
 from polymart.release.promotion import promote_release
