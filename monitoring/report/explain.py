@@ -5,7 +5,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from monitoring.records import Record
-from monitoring.report.first import TODO, RankedCause, first_screen
+from monitoring.report.causes import RankedCause
+from monitoring.report.first import TODO, first_screen
 from monitoring.schema import ColumnDrift, DriftReport, QualityFinding, Signal, TaskReport
 from polymart.errors import MonitoringError
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import datetime
-from itertools import takewhile
 
 from monitoring.decision import ROLLBACK_COMMAND
-from monitoring.impact import EFFECTS, Cause, rank_causes
 from monitoring.records import Action, Record
-from monitoring.schema import DriftReport, TaskReport, WindowReport
+from monitoring.report.causes import RankedCause, ranked
+from monitoring.schema import DriftReport, TaskReport
 
 HEADLINES: dict[Action, str] = {
     "keep": "Keep the release",
@@ -26,30 +24,6 @@ TODO: dict[str, str] = {
     "retrain": "Nothing: the training pipeline is submitted and its gates decide. By hand: run the command.",
     "rollback": "Run the rollback command, then look for the cause.",
 }
-
-
-class RankedCause(Record):
-    """Something that broke or moved in the newest window, in one or several tasks."""
-
-    name: str
-    kind: str
-    tasks: tuple[str, ...]
-    since: datetime
-    broken: bool
-    standing: bool = False
-    """Whether the windows before named it, too: no news."""
-    strength: float
-    """Distance in units of its threshold, largest of the tasks."""
-    impact: float
-    """Of `monitoring.impact`: only the order and ratios mean anything."""
-    hurts: float | None = None
-    """Estimated relative loss of the task that it hurts most; None where nothing can tell."""
-    note: str = ""
-
-    @property
-    def order(self) -> tuple[bool, bool, bool, float, str]:
-        """What broke first, then news, then what moved, then mere effects; by impact, ties by name."""
-        return not self.broken, self.standing, self.kind in EFFECTS, -self.impact, self.name
 
 
 class TaskState(Record):
@@ -114,54 +88,6 @@ def first_screen(report: DriftReport) -> FirstScreen:
         command=decision.command,
         rollback_command=decision.rollback_command or ROLLBACK_COMMAND,
     )
-
-
-def ranked(report: DriftReport) -> tuple[RankedCause, ...]:
-    """Everything that broke or moved in the newest windows, worst first; one line for all its tasks."""
-    by_name: dict[str, list[RankedCause]] = defaultdict(list)
-    for task in report.tasks:
-        for cause in rank_causes(task.newest, task.windows[:-1]):
-            one = _placed(task, cause)
-            by_name[one.name].append(one)
-    return tuple(sorted(map(_merge, by_name.values()), key=lambda one: one.order))
-
-
-def _merge(causes: list[RankedCause]) -> RankedCause:
-    tasks = tuple(dict.fromkeys(task for one in causes for task in one.tasks))
-    hurts = max((one.hurts for one in causes if one.hurts is not None), default=None)
-    worst = min(causes, key=lambda one: one.order)
-    return worst.model_copy(update={"tasks": tasks, "hurts": hurts, "since": min(one.since for one in causes)})
-
-
-def _placed(task: TaskReport, cause: Cause) -> RankedCause:
-    """A task's cause with its date and the words of its strongest signal."""
-    told = [signal for signal in task.newest.moved_signals if signal.title in cause.names]
-    starts = [signal.since for signal in told if signal.since]
-    if cause.column or cause.broken:
-        starts.append(_since(task, cause))
-    return RankedCause(
-        name=cause.column or cause.names[0],
-        kind=cause.kinds[0],
-        tasks=(task.name,),
-        since=min(starts, default=task.newest.start),
-        broken=cause.broken,
-        standing=cause.standing,
-        strength=cause.strength,
-        impact=cause.impact,
-        hurts=cause.hurts,
-        note=next((signal.note for signal in told if signal.note), ""),
-    )
-
-
-def _since(task: TaskReport, cause: Cause) -> datetime:
-    """Start of the unbroken run of windows, up to the newest, in which the cause's column drifted or broke."""
-
-    def is_hit(window: WindowReport) -> bool:
-        moved = any(column.name in cause.names for column in window.drifted)
-        return moved or any(finding.failed and finding.column == cause.column for finding in window.quality)
-
-    hit = list(takewhile(is_hit, reversed(task.windows)))
-    return hit[-1].start if hit else task.newest.start
 
 
 def _state(task: TaskReport) -> TaskState:

@@ -16,6 +16,10 @@ from polymart.files import atomic_path, write_json
 
 MAX_CAUSES = 5
 """Causes named on the first screen; the tables below hold all."""
+ROOM = {"columns": 800, "shapes": 150, "signals": 600}
+"""Rows, pictures and signals of a whole page: its tasks share them, so that it stays far below two megabytes."""
+LEAST = 10
+"""Of each, whatever the number of tasks."""
 
 
 def render_html(report: DriftReport) -> str:
@@ -26,8 +30,9 @@ def render_html(report: DriftReport) -> str:
     """
     first = first_screen(report)
     hurt = {task for cause in first.causes[:MAX_CAUSES] for task in cause.tasks} | {task for task, _ in first.broken}
+    room = {what: max(LEAST, most // max(1, len(report.tasks))) for what, most in ROOM.items()}
     return environment().get_template("page.html.j2").render(
-        report=report, first=first, open_tasks=hurt, log=log_rows(report), max_causes=MAX_CAUSES
+        report=report, first=first, open_tasks=hurt, log=log_rows(report), max_causes=MAX_CAUSES, room=room
     )  # fmt: skip
 
 

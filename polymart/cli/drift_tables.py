@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
+from monitoring.report.causes import RankedCause
 from monitoring.report.explain import Explanation
-from monitoring.report.first import FirstScreen, RankedCause, TaskState
+from monitoring.report.first import FirstScreen, TaskState
 from monitoring.report.log import LogRow
 from polymart.cli.console import console
 

@@ -80,6 +80,13 @@ def test_broken_data_come_before_everything() -> None:
     assert text.index("Broken data: repair these first demand lag: all values missing") < text.index("What moved")
 
 
+def test_a_broken_column_is_dated_by_its_first_broken_window() -> None:
+    failed = QualityFinding(column="lag", rule="missing", failed=True, message="lag: all values missing")
+    windows = (window(0, quality=(failed,)), window(1), window(2, quality=(failed,)), window(3, quality=(failed,)))
+    cause = first_screen(made_report(task("demand", *windows))).causes[0]
+    assert (cause.name, cause.broken, cause.since) == ("lag", True, START + timedelta(days=2 * DAYS))
+
+
 def test_a_report_without_signals_labels_or_tasks_is_still_a_page() -> None:
     assert "Nothing moved in the newest windows of 1 tasks" in Parsed(render_html(made_report())).text
     empty = made_report().model_copy(update={"tasks": (), "newest_event": None})
@@ -104,15 +111,20 @@ def test_nothing_hostile_gets_out_of_its_place() -> None:
     assert page.text.count("alert('x')") >= 10
 
 
-def test_the_page_is_one_file_below_two_megabytes_however_much_there_is(tmp_path: Path) -> None:
-    columns = {f"column_{i}": 0.3 for i in range(100)}
-    shape = Distribution(buckets=tuple("abcdefghijk"), reference=(0.09,) * 11, current=(0.08,) * 11)
-    wide = [window(i, columns=columns) for i in range(12)]
-    wide[-1] = wide[-1].model_copy(
-        update={"columns": tuple(one.model_copy(update={"distribution": shape}) for one in wide[-1].columns)}
+def test_the_page_is_one_file_below_two_megabytes_however_much_there_is() -> None:
+    columns = {f"a_column_with_a_name_{i}": 0.3 for i in range(100)}
+    shape = Distribution(buckets=tuple(f"0{i}: up to {i}.123" for i in range(10)), reference=(0.1,) * 10,
+                         current=(0.1,) * 10)  # fmt: skip
+    signals = tuple(
+        Signal(name=f"signal {i}", kind="mix", task="demand", value=i, threshold=150, note="a long note " * 5)
+        for i in range(300)
     )
-    html = render_html(made_report(*(task(f"task_{i}", *wide) for i in range(8))))
+    wide = [window(i, columns=columns) for i in range(12)]
+    drawn = tuple(one.model_copy(update={"distribution": shape}) for one in wide[-1].columns)
+    wide[-1] = wide[-1].model_copy(update={"columns": drawn, "signals": signals})
+    html = render_html(made_report(*(task(f"task_{i}", *wide) for i in range(20))))
     assert len(html.encode()) < 2_000_000
+    assert "60 more columns, drifted less, are in report.json." in html
     for outside in ("http://", "https://", "<link", "@import", "url(", "<img"):
         assert outside not in html
 
