@@ -228,15 +228,21 @@ def test_bad_but_not_enough_watches(bad_windows, data, now):
     assert decide(history, Monitoring(bad_windows=bad_windows, of_windows=5), EMPTY, now).action == "watch"
 
 
-@rule(histories(), policies(), STATES, MOMENTS)
+@st.composite
+def labelled(draw):
+    """Windows that are often labelled, against the gate 0.5."""
+    numbers, broken = st.sampled_from([None, 0.2, 0.8]), st.sampled_from([(), (), (), ("x: all values missing",)])
+    return [
+        window(index, failures=draw(broken), performance=draw(numbers), previous_performance=draw(numbers), gate=0.5)
+        for index in range(draw(st.integers(1, 6)))
+    ]
+
+
+@rule(labelled(), policies(), STATES, MOMENTS)
 def test_rollback_iff_below_the_gate_and_the_previous_release_was_not(history, policy, state, now):
-    recent = history[-policy.of_windows :]
-    labelled = [one for one in recent if one.performance is not None and not one.failures]
-    expected = False
-    if labelled and not history[-1].failures:
-        newest = labelled[-1]
-        known = None not in (newest.previous_performance, newest.gate)
-        expected = known and newest.performance < newest.gate <= newest.previous_performance
+    known = [one for one in history[-policy.of_windows :] if one.performance is not None and not one.failures]
+    expected = bool(known) and (known[-1].performance, known[-1].previous_performance) == (0.2, 0.8)
+    expected = expected and not history[-1].failures
     assert (decide(history, policy, state, now).action == "rollback") is expected
 
 
@@ -299,6 +305,15 @@ def test_labels_come_late_and_still_roll_back_for_a_while():
     later = [window(index) for index in (1, 2)]
     assert decide([bad, *later], Monitoring(of_windows=3), EMPTY, START).action == "rollback"
     assert decide([bad, *later], Monitoring(of_windows=2), EMPTY, START).action == "keep"
+    hopeless = bad.model_copy(update={"previous_performance": 0.1})
+    assert decide([hopeless, *later], Monitoring(of_windows=3), EMPTY, START).action == "watch"
+
+
+def test_labels_below_the_gate_retrain_where_the_previous_release_would_be_no_better():
+    history = [window(index, performance=0.4, gate=0.5, previous_performance=0.3) for index in (0, 1)]
+    assert decide(history[:1], Monitoring(), EMPTY, START).action == "watch"
+    decision = decide(history, Monitoring(), EMPTY, START)
+    assert (decision.action, decision.severity) == ("retrain", 1.0)
 
 
 def test_a_light_task_alone_does_not_retrain_the_shared_model():
@@ -330,6 +345,12 @@ def test_one_task_that_must_wait_does_not_hold_back_another():
     due = [window(0, 5, task="b"), window(1, 5, task="b")]
     decision = decide([*waiting, *due], Monitoring(), EMPTY, START)
     assert (decision.action, decision.task) == ("retrain", "b")
+
+
+def test_of_equals_the_one_with_the_latest_window_speaks_first():
+    for late, early in (("a", "b"), ("b", "a")):
+        history = [window(0, task=early), *(window(index, task=late) for index in range(3))]
+        assert decide(history, Monitoring(), EMPTY, START).task == late
 
 
 def test_nothing_to_judge_is_kept_and_said():

@@ -5,14 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
+from fixtures.registered import make_release, mood_suite
 from fixtures.tiny_suite import tiny_suite
 
+from components.submit_retraining.component import submit_retraining
+from monitoring.entries import Decided
 from monitoring.ledger import Ledger
 from monitoring.records import Decision, Run
 from monitoring.retraining import Retraining
 from pipelines.client import NoAnswer
 from pipelines.retraining import KubeflowRuns, Training
-from polymart.config import Monitoring, Settings
+from polymart.config import Cluster, Monitoring, Settings
+from polymart.release.promotion import promote_release
 
 DIGEST = "sha256:" + "d" * 64
 RUN = Run(name="retrain-1-dddddddddddd", data_digest=DIGEST)
@@ -69,3 +73,19 @@ def test_a_run_that_was_deleted_has_failed_and_a_silent_server_says_nothing(serv
     server.fail = {}
     server.runs.clear()
     assert (runs.find(known).state, runs.find(known).words) == ("failed", "DELETED")
+
+
+def test_the_pipelines_step_submits_what_the_ledger_asks_for_once(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("POLYMART_WORK_DIR", str(tmp_path))
+    monkeypatch.delenv("POLYMART_KFP_HOST", raising=False)
+    repository = str(tmp_path / "deployment.git")
+    promote_release(repository, make_release(mood_suite(), checkpoint="a"), "staging")
+    ledger = Ledger(tmp_path / "monitoring" / "staging")
+    ledger.append(Decided(inputs_digest="sha256:i", decision=DUE))
+    cluster = Cluster(host=server.host, image="registry.example/jobs@sha256:" + "0" * 64)
+    for _ in range(2):
+        submit_retraining.python_func(mood_suite().to_json(), cluster.model_dump_json(), "staging", repository)
+    (run,) = server.runs.values()
+    assert run["display_name"].endswith(ledger.state().in_flight.name)
+    executors = run["pipeline_spec"]["pipeline_spec"]["deploymentSpec"]["executors"]
+    assert {one["container"]["image"] for one in executors.values()} == {cluster.image}
