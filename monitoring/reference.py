@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-
-from monitoring.columns import SCORE, examples_source, predictions_source
+from monitoring.columns import examples_source, predictions_source
 from monitoring.left_out import tasks_with_time
-from monitoring.observations import intraclass_correlation
-from monitoring.profile import Column, Profile, Source, observations, profile_rows
-from monitoring.profile.compare import OTHER, decile_ends, named_categories
-from monitoring.profile.scan import TEXT_UNSEEN, TEXT_WORDS, batches, longest_silence_s, values_by_row
+from monitoring.profile import Column, Profile, observations, profile_rows
+from monitoring.profile.scan import TEXT_UNSEEN, TEXT_WORDS
+from monitoring.profile.source import longest_silence_s
+from monitoring.samples import correlations_of, dependence_of, draw, scores_of, words_of
 from monitoring.window import REFERENCE_SPLITS
 from polymart.config import Suite, Task
 from polymart.errors import MonitoringError
@@ -72,14 +68,14 @@ def profile_reference(task: Task, examples: Path, predictions: Path, suite: Suit
     table, scored = examples / f"{task.name}.parquet", predictions / f"{task.name}.parquet"
     source = examples_source(task, table, REFERENCE_SPLITS["examples"])
     profile = _profile_inputs(task, table)
-    rows = _sample(source, profile, suite)
-    correlations, dependence = _correlations(rows), {}
+    rows = draw(source, profile, suite.monitoring.max_rows)
+    correlations, dependence = correlations_of(rows), {}
     score_source = predictions_source(scored, REFERENCE_SPLITS["predictions"]) if scored.is_file() else None
     scores = profile_rows(score_source) if score_source else None
     if score_source and scores and scores.rows:
         profile = replace(profile, columns={**profile.columns, **scores.columns})
-        correlations |= _correlations(_sample(score_source, scores, suite))
-        dependence = _dependence(rows, _scores(score_source))
+        correlations |= correlations_of(draw(score_source, scores, suite.monitoring.max_rows))
+        dependence = dependence_of(rows, scores_of(score_source))
     return Reference(profile, correlations, dependence, longest_silence_s(source) if source.time else 0.0)
 
 
@@ -91,90 +87,6 @@ def _profile_inputs(task: Task, table: Path) -> Profile:
     columns |= {name: val.columns[name] for name in (TEXT_UNSEEN,) if name in val.columns}
     columns |= {name: train.columns[name] for name in (TEXT_WORDS,) if name in train.columns}
     return Profile(train.rows + val.rows, columns)
-
-
-def words_of(profile: Profile) -> frozenset[str] | None:
-    """Words that were profiled; None without a text column."""
-    words = profile.columns[TEXT_WORDS].names if TEXT_WORDS in profile.columns else None
-    return None if words is None else frozenset(words.names.tolist())
-
-
-class _Sample(NamedTuple):
-    """Some rows: their names, event times, and the bucket of every column."""
-
-    ids: pd.Series
-    times: pd.Series
-    buckets: pd.DataFrame
-
-
-def _sample(source: Source, profile: Profile, suite: Suite) -> _Sample:
-    sample = source.sample(suite.monitoring.max_rows)
-    parts = []
-    for batch in batches(sample):
-        values = values_by_row(batch, sample, words_of(profile))
-        buckets = pd.DataFrame({name: _bucketed(column, profile.columns[name]) for name, column in values.items()})
-        parts.append(_Sample(batch["id"].to_pandas(), batch["time"].to_pandas(), buckets))
-    if not parts:
-        return _Sample(pd.Series(dtype=object), pd.Series(dtype=float), pd.DataFrame())
-    return _Sample(*(pd.concat(some, ignore_index=True) for some in zip(*parts, strict=True)))
-
-
-def _correlations(rows: _Sample) -> dict[str, float]:
-    """Intraclass correlation of every column's buckets; rounded, since the order of rows moves a sum's last digits."""
-    found = {}
-    for name, buckets in rows.buckets.items():
-        known = buckets.notna() & rows.times.notna()
-        found[str(name)] = round(intraclass_correlation(buckets[known], rows.times[known]), 6)
-    return found
-
-
-def _dependence(rows: _Sample, scores: pd.Series) -> dict[str, float]:
-    """Of every column the share of the scores' variance that lies between its buckets, corrected for chance.
-
-    This is the correlation ratio epsilon squared (Kelley 1935). It tells what goes with a column, not what the column
-    does: of two columns that say the same both depend.
-    """
-    of_row = rows.ids.map(scores)
-    scored = of_row.notna()
-    return {
-        str(name): _variance_between(buckets[scored], of_row[scored].astype(float))
-        for name, buckets in rows.buckets.items()
-    }
-
-
-def _variance_between(buckets: pd.Series, scores: pd.Series) -> float:
-    grouped = scores.groupby(buckets.fillna("(missing)").astype(str))
-    within, total = (
-        float(((scores - grouped.transform("mean")) ** 2).sum()),
-        float(((scores - scores.mean()) ** 2).sum()),
-    )
-    freedom = len(scores) - grouped.ngroups
-    if total <= 0 or freedom <= 0:
-        return 0.0
-    return round(max(0.0, 1 - within / freedom * (len(scores) - 1) / total), 6)
-
-
-def _scores(source: Source) -> pd.Series:
-    """Score by row name."""
-    parts = [
-        pd.Series(batch["n:" + SCORE].to_numpy(zero_copy_only=False), batch["id"].to_pandas())
-        for batch in batches(source)
-    ]
-    return pd.concat(parts).groupby(level=0).first()
-
-
-def _bucketed(values: np.ndarray | pa.Array, column: Column) -> pd.Series:
-    """The bucket of each value, as `distance` cuts the reference; missing stays missing."""
-    if column.numbers is not None:
-        numbers = column.numbers
-        edges = numbers.highs[decile_ends(numbers.counts)] if numbers.total else np.array([])
-        rows = pd.Series(values, dtype="float64")
-        return pd.Series(np.searchsorted(edges, rows)).where(np.isfinite(rows))
-    assert column.names is not None
-    assert isinstance(values, pa.Array)
-    names = values.to_pandas()
-    kept = column.names.names[named_categories(column.names)]
-    return names.where(names.isin(kept) | names.isna(), OTHER)
 
 
 def write_references(examples: Path, predictions: Path, suite: Suite) -> None:

@@ -14,8 +14,9 @@ import pandas as pd
 from monitoring.columns import SCORE, examples_source, predictions_source, watched_kinds
 from monitoring.performance import score_rows
 from monitoring.profile import Profile, Source, profile_windows
-from monitoring.profile.scan import event_span
-from monitoring.reference import Reference, profile_reference, read_reference, words_of
+from monitoring.profile.source import event_span
+from monitoring.reference import Reference, profile_reference, read_reference
+from monitoring.samples import words_of
 from monitoring.schema import ColumnKind
 from monitoring.window import REFERENCE_SPLITS, Sides, Window, read_table, split_sides, window_origin
 from polymart.config import Suite, Task

@@ -8,7 +8,8 @@ from monitoring.profile.compare import Distance, distance, observations
 from monitoring.profile.moments import Moments
 from monitoring.profile.numbers import Numbers
 from monitoring.profile.profile import Column, Profile, read_profile, write_profile
-from monitoring.profile.scan import Source, profile_rows, profile_windows
+from monitoring.profile.scan import profile_rows, profile_windows
+from monitoring.profile.source import Source
 from monitoring.profile.tally import Tally
 
 __all__ = [

@@ -40,7 +40,10 @@ class Distance:
 
 
 def distance(reference: Column, current: Column) -> Distance | None:
-    """Compare two profiles of one column; None where either has no known value."""
+    """Compare two profiles of one column of numbers or names; None where either has no known value.
+
+    Vectors have no buckets: `Moments.distance` compares them.
+    """
     if not reference.known or not current.known:
         return None
     if reference.numbers is not None and current.numbers is not None:

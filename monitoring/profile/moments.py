@@ -41,9 +41,11 @@ class Moments:
         squares = sum(part.squares for part in parts) + counts @ (means - mean) ** 2
         return cls(int(counts.sum()), mean, np.asarray(squares))
 
-    @property
-    def variance(self) -> npt.NDArray[np.float64]:
-        return self.squares / max(1, self.count - 1)
+    def distance(self, other: Moments) -> float:
+        """Distance of the other mean from this one, in units of this total standard deviation, 0 or more."""
+        spread = float(np.sqrt(self.squares.sum() / max(1, self.count - 1)))
+        apart = float(np.linalg.norm(self.mean - other.mean))
+        return apart / spread if spread > 0 else float("inf") if apart > 0 else 0.0
 
     def to_json(self) -> dict[str, Any]:
         return {"count": self.count, "mean": self.mean.tolist(), "squares": self.squares.tolist()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Column:
         missing: rows without a usable value.
         numbers: the values of a numeric column.
         names: the values of a categorical column, or the words of a text column (a word each time it comes).
+        vectors: moments of a column of vectors; None where no vector is known.
         times: event times of the rows whose value is known.
         clusters: clusters (customers, series) of the rows whose value is known; None without a cluster column.
     """
@@ -35,6 +36,7 @@ class Column:
     clusters: Tally | None = None
     numbers: Numbers | None = None
     names: Tally | None = None
+    vectors: Moments | None = None
 
     @property
     def known(self) -> int:
@@ -52,6 +54,7 @@ class Column:
         clusters = [part.clusters for part in parts if part.clusters is not None]
         numbers = [part.numbers for part in parts if part.numbers is not None]
         names = [part.names for part in parts if part.names is not None]
+        vectors = [part.vectors for part in parts if part.vectors is not None]
         return cls(
             rows=sum(part.rows for part in parts),
             missing=sum(part.missing for part in parts),
@@ -59,6 +62,7 @@ class Column:
             clusters=Tally.merged(clusters) if clusters else None,
             numbers=Numbers.merged(numbers) if numbers else None,
             names=Tally.merged(names) if names else None,
+            vectors=Moments.merged(vectors) if vectors else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -77,6 +81,7 @@ _PARTS: dict[str, Any] = {
     "clusters": Tally.from_json,
     "numbers": Numbers.from_json,
     "names": Tally.from_json,
+    "vectors": Moments.from_json,
 }
 
 
@@ -87,15 +92,13 @@ class Profile:
     Attributes:
         rows: rows, those without any known value included.
         columns: the watched columns by name.
-        embeddings: moments of vectors by name, where they were added.
     """
 
     rows: int
     columns: Mapping[str, Column]
-    embeddings: Mapping[str, Moments] = field(default_factory=dict)
 
     def merge(self, *others: Profile) -> Profile:
-        """The profile of all rows together. Order and grouping do not matter.
+        """The profile of all rows together. Order and grouping do not matter (to vectors: up to rounding).
 
         Raises:
             MonitoringError: the parts profile different columns.
@@ -108,14 +111,9 @@ class Profile:
                     f"profiles must have the same columns to be merged; only one has {differing}",
                     remedy="profile every shard with the same columns",
                 )
-        vectors = {name for part in parts for name in part.embeddings}
         return Profile(
             rows=sum(part.rows for part in parts),
             columns={name: Column.merged(part.columns[name] for part in parts) for name in self.columns},
-            embeddings={
-                name: Moments.merged(part.embeddings[name] for part in parts if name in part.embeddings)
-                for name in sorted(vectors)
-            },
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -123,7 +121,6 @@ class Profile:
             "version": PROFILE_VERSION,
             "rows": self.rows,
             "columns": {name: column.to_json() for name, column in self.columns.items()},
-            "embeddings": {name: moments.to_json() for name, moments in self.embeddings.items()},
         }
 
     @classmethod
@@ -131,7 +128,6 @@ class Profile:
         return cls(
             rows=written["rows"],
             columns={name: Column.from_json(column) for name, column in written["columns"].items()},
-            embeddings={name: Moments.from_json(moments) for name, moments in written["embeddings"].items()},
         )
 
 

@@ -3,72 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import NamedTuple
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from monitoring.profile.moments import Moments
 from monitoring.profile.numbers import Numbers
 from monitoring.profile.profile import Column, Profile
+from monitoring.profile.source import Source, batches
 from monitoring.profile.tally import Tally, digests
-from polymart.errors import MonitoringError
 
 MAX_NAMES = 10_000
 """Categories kept by name: a column with more is an identifier."""
 MAX_WORDS = 200_000
 MAX_GROUPS = 256
 """Event times and clusters kept, enough to know the size and number of groups within about 6 %."""
+_MOST_PARTS = 16
 TEXT_LENGTH, TEXT_WORDS, TEXT_UNSEEN = "text_length", "text_words", "text_unseen_share"
-_ROWS_AT_ONCE = 131_072
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is profiled of a table.
-
-    Attributes:
-        table: a parquet file, or a pattern of several.
-        numeric: columns read as numbers; what is no finite number is missing.
-        categorical: columns read as names.
-        text: a column of texts. It yields the columns ``text_length`` (words) and ``text_words``, and with a
-            vocabulary ``text_unseen_share`` (share of a text's words that are not in it, 0 to 1).
-        cluster: column whose equal values make rows repeat each other; empty for none.
-        time: column of event times in naive UTC; empty for none.
-        id: column that names a row; needed for samples alone.
-        where: SQL condition on the rows, e.g. ``split = 'val'``.
-    """
-
-    table: Path | str
-    numeric: Sequence[str] = ()
-    categorical: Sequence[str] = ()
-    text: str = ""
-    cluster: str = ""
-    time: str = "event_timestamp"
-    id: str = ""
-    where: str = "true"
-
-    def sample(self, most: int) -> Source:
-        """At most ``most`` of these rows, the same ones in whatever order the table holds them."""
-        table, name = str(self.table).replace("'", "''"), _quoted(self.id)
-        ordered = f"SELECT {name} FROM read_parquet('{table}') WHERE {self.where} ORDER BY md5({name}::VARCHAR)"  # noqa: S608
-        return replace(self, where=f"({self.where}) AND {name} IN ({ordered} LIMIT {most})")
-
-    @property
-    def query(self) -> str:
-        """One row per row, every column in the form that is counted."""
-        chosen = [f"try_cast({_quoted(name)} AS DOUBLE) AS {_quoted('n:' + name)}" for name in self.numeric]
-        chosen += [f"{_quoted(name)}::VARCHAR AS {_quoted('c:' + name)}" for name in self.categorical]
-        chosen += [f'{_quoted(self.text)}::VARCHAR AS "text"'] if self.text else []
-        chosen += [f'{_quoted(self.cluster)} AS "cluster"'] if self.cluster else []
-        chosen += [f'{_quoted(self.id)}::VARCHAR AS "id"'] if self.id else []
-        time = f"epoch_us({_quoted(self.time)}::TIMESTAMP)" if self.time else "NULL::BIGINT"
-        return f"SELECT {', '.join([*chosen, f'{time} AS time'])} FROM read_parquet(?) WHERE {self.where}"  # noqa: S608
 
 
 def profile_rows(source: Source, vocabulary: frozenset[str] | None = None) -> Profile:
@@ -81,7 +36,9 @@ def profile_rows(source: Source, vocabulary: frozenset[str] | None = None) -> Pr
     Raises:
         MonitoringError: the table cannot be read, or lacks a column.
     """
-    parts = [_profile(batch, source, vocabulary) for batch in batches(source)]
+    parts: list[Profile] = []
+    for batch in batches(source):
+        _add(parts, _profile(batch, source, vocabulary))
     return _merged(parts, source, vocabulary)
 
 
@@ -106,63 +63,15 @@ def profile_windows(
         for i in np.unique(number[times < ends[number]]):
             inside = (number == i) & (times < ends[i])
             rows = batch if inside.all() else batch.filter(pa.array(inside))
-            found[i].append(_profile(rows, source, vocabulary))
+            _add(found[i], _profile(rows, source, vocabulary))
     return [_merged(parts, source, vocabulary) for parts in found]
 
 
-def batches(source: Source, condition: str = "true") -> Iterator[pa.RecordBatch]:
-    """The rows of a source, a bounded number at once.
-
-    Args:
-        source: the rows.
-        condition: SQL condition on the columns of the source's query.
-
-    Raises:
-        MonitoringError: the table cannot be read, or lacks a column.
-    """
-    return _ask(source, f"SELECT * FROM ({source.query}) WHERE {condition}")  # noqa: S608
-
-
-def _ask(source: Source, query: str) -> Iterator[pa.RecordBatch]:
-    with duckdb.connect() as connection:
-        try:
-            yield from connection.sql(query, params=[str(source.table)]).to_arrow_reader(_ROWS_AT_ONCE)
-        except duckdb.Error as error:
-            raise MonitoringError(
-                f"{source.table} cannot be profiled: {str(error).splitlines()[0]}",
-                remedy="run the step that writes this table again with the present version of polymart",
-            ) from error
-
-
-def longest_silence_s(source: Source) -> float:
-    """Longest time between two neighbouring event times; 0 with fewer than two.
-
-    Raises:
-        MonitoringError: the table cannot be read, or lacks a column.
-    """
-    times = f"SELECT DISTINCT time FROM ({source.query}) WHERE time IS NOT NULL"  # noqa: S608
-    gaps = f"SELECT time - lag(time) OVER (ORDER BY time) AS gap FROM ({times})"  # noqa: S608
-    (rows,) = _ask(source, f"SELECT coalesce(max(gap), 0)::DOUBLE AS gap FROM ({gaps})")  # noqa: S608
-    return float(rows["gap"][0].as_py()) / 1e6
-
-
-class EventSpan(NamedTuple):
-    """First and last event time, None without any, and the number of rows that have none."""
-
-    oldest: datetime | None
-    newest: datetime | None
-    undated: int
-
-
-def event_span(source: Source) -> EventSpan:
-    """The event times of a source.
-
-    Raises:
-        MonitoringError: the table cannot be read, or lacks a column.
-    """
-    ends = "make_timestamp(min(time)) AS oldest, make_timestamp(max(time)) AS newest"
-    (rows,) = _ask(source, f"SELECT {ends}, count(*) - count(time) AS undated FROM ({source.query})")  # noqa: S608
-    return EventSpan(*(rows[name][0].as_py() for name in EventSpan._fields))
+def _add(parts: list[Profile], new: Profile) -> None:
+    """Append a part, and join what has gathered now and then: memory must not grow with the rows."""
+    parts.append(new)
+    if len(parts) > _MOST_PARTS:
+        parts[:] = [parts[0].merge(*parts[1:])]
 
 
 def _merged(parts: list[Profile], source: Source, vocabulary: frozenset[str] | None) -> Profile:
@@ -173,6 +82,7 @@ def _merged(parts: list[Profile], source: Source, vocabulary: frozenset[str] | N
 
 def _no_rows(source: Source) -> pa.RecordBatch:
     types = {"n:" + name: pa.float64() for name in source.numeric} | {"time": pa.int64()}
+    types |= {"v:" + name: pa.list_(pa.float64()) for name in source.vectors}
     types |= {name: pa.string() for name in (*("c:" + name for name in source.categorical), "text", "cluster")}
     return pa.RecordBatch.from_pylist([], schema=pa.schema(list(types.items())))
 
@@ -233,6 +143,8 @@ def _profile(batch: pa.RecordBatch, source: Source, vocabulary: frozenset[str] |
     }
     if source.text:
         columns[TEXT_WORDS] = column(_known(batch["text"]), names=_tally_words(batch["text"]))
+    for name in source.vectors:
+        columns[name] = replace(column(_known(batch["v:" + name])), vectors=_moments(batch["v:" + name]))
     return Profile(batch.num_rows, columns)
 
 
@@ -244,6 +156,11 @@ def _tally(values: pa.Array) -> Tally:
     counted = pc.value_counts(values.drop_null())
     names = counted.field("values").to_numpy(zero_copy_only=False)
     return Tally.of(names, counted.field("counts").to_numpy(), MAX_NAMES)
+
+
+def _moments(vectors: pa.Array) -> Moments | None:
+    known = vectors.drop_null()
+    return Moments.of(known.flatten().to_numpy().reshape(len(known), -1)) if len(known) else None
 
 
 def _tally_words(texts: pa.Array) -> Tally:
@@ -261,10 +178,6 @@ def _split(text: str) -> list[str]:
 
 def _unseen_share(words: list[str], vocabulary: frozenset[str]) -> float:
     return sum(word not in vocabulary for word in words) / max(1, len(words))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _epoch_us(instant: datetime) -> int:

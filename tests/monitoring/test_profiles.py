@@ -113,6 +113,32 @@ def test_merged_moments_equal_those_of_the_union(sizes, seed):
     np.testing.assert_allclose(merged.squares, union.squares, atol=1e-9)
 
 
+def test_vectors_are_profiled_by_window(tmp_path):
+    random = np.random.default_rng(4)
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(600) // 10, unit="D")
+    vectors = random.normal(0, 1, (600, 3)) + np.array([0, 0, 5.0]) * (np.arange(600) >= 500)[:, None]
+    rows = pd.DataFrame({"event_timestamp": days, "vector": list(vectors)})
+    rows.loc[3, "vector"] = None
+    rows.to_parquet(tmp_path / "v.parquet", coerce_timestamps="us")
+    bounds = pd.date_range("2024-01-01", periods=4, freq="25D")
+    columns = [
+        part.columns["vector"]
+        for part in profile_windows(Source(tmp_path / "v.parquet", vectors=["vector"]), list(pairwise(bounds)))
+    ]
+    assert [(column.rows, column.missing) for column in columns] == [(250, 1), (250, 0), (100, 0)]
+    np.testing.assert_allclose(columns[1].vectors.mean, vectors[250:500].mean(axis=0))
+    usual, moved = (columns[0].vectors.distance(other.vectors) for other in columns[1:])
+    assert usual < 0.2
+    assert moved == pytest.approx(5 / 3**0.5, rel=0.1)
+    assert Column.from_json(columns[0].to_json()).vectors.distance(columns[0].vectors) == 0
+
+
+def test_what_moves_below_a_constant_is_seen_by_ks_alone():
+    reference, current = np.full(1000, 5.0), np.where(np.arange(1000) % 2, 5.0, 1.0)
+    moved = distance_of_numbers(Numbers.of(reference), Numbers.of(current))
+    assert (moved.psi, moved.ks, moved.ks_high) == (0, 0.5, 0.5)
+
+
 @pytest.mark.parametrize("shift", [0, 0.1, 1])
 @pytest.mark.parametrize("digits", [1, 9])
 def test_ks_bounds_hold_the_exact_distance(shift, digits):
@@ -173,7 +199,7 @@ def test_windows_add_up_to_the_whole_and_survive_the_disk(table, tmp_path):
 def test_batches_change_nothing(table, monkeypatch):
     _, source = table
     whole = profile_rows(source)
-    monkeypatch.setattr("monitoring.profile.scan._ROWS_AT_ONCE", 700)
+    monkeypatch.setattr("monitoring.profile.source._ROWS_AT_ONCE", 150)
     assert profile_rows(source).to_json() == whole.to_json()
 
 
