@@ -73,7 +73,8 @@ def release(cluster: Cluster) -> GraphComponent:
                 environment=environment,
                 tracking_uri=tracking_uri,
             )
-            configure(promoted, cluster, retry=True, secrets=(cluster.secrets.git, cluster.secrets.mlflow))
+            keys = (cluster.secrets.git, cluster.secrets.mlflow, cluster.secrets.signing)
+            configure(promoted, cluster, retry=True, secrets=keys)
 
         return gated.outputs["place"]
 

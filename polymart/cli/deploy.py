@@ -1,4 +1,4 @@
-"""``polymart deploy``: render and check manifests, roll back, show what ran."""
+"""``polymart deploy``: render and check manifests, promote, roll back, show what ran."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import typer
 from polymart.cli.releases import history, promote, record, rollback
 
 app = typer.Typer(
-    name="deploy", help="Render and check Kubernetes manifests, roll back, show what ran.", no_args_is_help=True
+    name="deploy",
+    help="Render and check Kubernetes manifests, promote, roll back, show what ran.",
+    no_args_is_help=True,
 )
 
 Overlay = Annotated[Path, typer.Argument(help="A kustomization, e.g. k8s/overlays/local.")]

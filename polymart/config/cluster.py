@@ -84,6 +84,8 @@ class Secrets(Frozen):
 
     git: KeysOf = KeysOf(name="polymart-deploy-git", keys=["GIT_ASKPASS_TOKEN"])
     """For steps that read or write the deployment repository."""
+    signing: KeysOf = KeysOf(name="polymart-signing", keys=["POLYMART_SIGNING_KEY"])
+    """For the step that promotes alone: the private key that signs releases."""
     mlflow: KeysOf = KeysOf(name="polymart-mlflow", keys=["MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"])
     """For steps that talk to the registry."""
     storage: KeysOf | None = None
@@ -107,6 +109,8 @@ class Cluster(Frozen):
 
     host: str = ""
     """Kubeflow Pipelines API; POLYMART_KFP_HOST and ``--host`` come first."""
+    page: str = ""
+    """User interface, where it is not at the host's address: a port-forward of its own."""
     host_in_cluster: str = "http://ml-pipeline.kubeflow:8888"
     """The same API as the pods of a pipeline reach it; monitoring submits retrainings there."""
     ca_file: str | None = None

@@ -62,12 +62,26 @@ def test_large_files_lie_on_the_claims_that_the_settings_name(platform):
 def test_secrets_and_settings_come_by_name(platform):
     secrets = {name: {s["secretName"] for s in pod.get("secretAsEnv", ())} for name, pod in platform.items()}
     assert secrets["validate-tables"] == {"polymart-storage"}
-    assert secrets["promote-release"] == {"polymart-storage", "polymart-deploy-git", "polymart-mlflow"}
+    with_keys = {"polymart-storage", "polymart-deploy-git", "polymart-mlflow", "polymart-signing"}
+    assert secrets["promote-release"] == with_keys
+    assert [step for step, names in secrets.items() if "polymart-signing" in names] == ["promote-release"]
     pulled = {s["secretName"] for pod in platform.values() for s in pod["imagePullSecret"]}
     assert pulled == {"registry-pull"}
     assert all(pod["securityContext"]["runAsNonRoot"] for pod in platform.values())
     maps = {m["configMapName"] for pod in platform.values() for m in pod["configMapAsEnv"]}
     assert maps == {"polymart-settings"}
+
+
+def test_only_the_step_that_submits_may_ask_the_api(tmp_path):
+    def labelled(**settings: Any) -> set[str]:
+        path = compile_pipeline("monitoring", tmp_path / "m.yaml", cluster=Cluster(**settings))
+        _, platform = yaml.load_all(path.read_text(), yaml.CSafeLoader)
+        executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+        asked = {name: executor.get("podMetadata", {}).get("labels") for name, executor in executors.items()}
+        return {name for name, labels in asked.items() if labels == {"access-ml-pipeline": "true"}}
+
+    assert labelled(multi_user=True) == {"exec-submit-retraining"}
+    assert labelled() == set()
 
 
 def test_every_step_is_bounded_and_runs_the_named_image(containers, platform):

@@ -117,7 +117,7 @@ def test_whatever_happens_the_end_is_reported(training: list[dict[str, Any]]) ->
 def test_secrets_are_named_never_held(training: list[dict[str, Any]]) -> None:
     executors = training[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     names = {secret["secretName"] for e in executors.values() for secret in e.get("secretAsEnv", ())}
-    assert names == {"polymart-deploy-git", "polymart-mlflow"}
+    assert names == {"polymart-deploy-git", "polymart-mlflow", "polymart-signing"}
 
 
 def test_a_suite_can_become_the_default_and_an_image_replaces_the_development_one(tmp_path: Path) -> None:
