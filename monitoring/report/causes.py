@@ -59,8 +59,8 @@ def _of_task(task: TaskReport) -> Iterator[RankedCause]:
     for cause in rank_causes(task.newest, task.windows[:-1]):
         told = [moved[name] for name in cause.names if name in moved]
         starts = [signal.since for signal in told if signal.since]
-        if names := _columns(cause):
-            starts += [start for start, _ in takewhile(lambda one, names=names: names & one[1], past)][-1:]
+        if run := list(takewhile(_columns(cause).intersection, (touched for _, touched in past))):
+            starts.append(past[len(run) - 1][0])
         yield RankedCause(
             name=cause.column or cause.names[0], kind=cause.kinds[0], tasks=(task.name,),
             since=min(starts, default=task.newest.start), broken=cause.broken, standing=cause.standing,
