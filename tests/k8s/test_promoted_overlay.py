@@ -14,10 +14,11 @@ from fixtures.overlays import K8S, crd_schemas, find, kubectl
 from polymart.config import load_suite
 from polymart.evaluation.records import Verdict
 from polymart.files import digest_text
-from polymart.release.manifest import build_manifest
+from polymart.release.manifest import build_manifest, manifest_from_json
 from polymart.release.manifests import validate_overlays
 from polymart.release.overlay import config_map
 from polymart.release.promotion import promote_release
+from polymart.release.rendered import check_releases
 
 ROOT = Path(__file__).parents[2]
 IMAGES = {f"polymart-{name}": f"registry.test/shop/{name}@{digest_text(name)}" for name in ("serving", "jobs")}
@@ -58,7 +59,10 @@ def test_a_promoted_release_reaches_the_pods(manifest, deployment):
     documents = validate_overlays([deployment / "local"], kubectl())
     template = find(documents, "Deployment", "serving")["spec"]["template"]
     assert template["spec"]["containers"][0]["image"] == IMAGES["polymart-serving"]
-    assert template["metadata"]["annotations"]["polymart/release"] == manifest.release
+    annotations = template["metadata"]["annotations"]
+    assert annotations["polymart/release"] == manifest.release
+    assert manifest_from_json(annotations["polymart/manifest"], origin="pod") == manifest
+    assert check_releases(documents, None)[0].startswith(f"Deployment/polymart-serving: {manifest.release}")
     job = find(documents, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     assert job["containers"][0]["image"] == IMAGES["polymart-jobs"]
     assert find(documents, "ConfigMap", "release")["data"]["release"] == manifest.release
@@ -76,6 +80,8 @@ def test_a_promotion_starts_a_canary_in_production(manifest, deployment):
 def test_a_variant_has_a_release_of_its_own(deployment):
     folders = [deployment / "staging", deployment / "staging-next"]
     documents = validate_overlays(folders, kubectl(), crd_schemas())
-    served = find(documents, "Deployment", "serving-next")["spec"]["template"]["spec"]["containers"][0]
+    template = find(documents, "Deployment", "serving-next")["spec"]["template"]
+    assert "polymart/manifest" in template["metadata"]["annotations"]
+    served = template["spec"]["containers"][0]
     release = next(v for v in served["env"] if v["name"] == "POLYMART_RELEASE")
     assert release["valueFrom"]["configMapKeyRef"]["name"] == "polymart-release-next"
