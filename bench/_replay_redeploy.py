@@ -7,6 +7,7 @@ release the clock runs. Nothing is taken from a cache: new data would not be the
 
 from __future__ import annotations
 
+import shutil
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -99,6 +100,7 @@ def _alarm(release: ReleaseManifest, suite: Suite, home: Path) -> str:
     """Change the newest windows and let monitoring decide; it must ask for a retraining."""
     places = {name: Path(place) for name, place in release.locations.items()}
     for part in ("examples", "predictions"):
+        shutil.rmtree(home / part, ignore_errors=True)
         link_tree(places[part], home / part)
     path = home / "examples" / f"{TASK}.parquet"
     rows = pd.read_parquet(path)
