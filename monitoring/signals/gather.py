@@ -7,6 +7,7 @@ from pathlib import Path
 
 from monitoring.schema import Signal, TaskReport
 from monitoring.signals.categories import watch_categories
+from monitoring.signals.contradiction import watch_contradiction
 from monitoring.signals.creep import watch_creep
 from monitoring.signals.estimate import estimate_windows, mean_error, watch_estimate
 from monitoring.signals.frozen import watch_frozen
@@ -79,6 +80,7 @@ def _watch(task: Task, rows: TaskRows, suite: Suite, spans: list[Window], source
 
 
 def _watch_predicted(task: Task, predictions: Rows) -> Iterator[Found]:
+    yield from watch_contradiction(task, predictions)
     for group, rows in (("", predictions), *slices_of(task, predictions)):
         yield from watch_predictions(task, rows, group)
         yield from watch_performance(task, rows, group)

@@ -61,7 +61,7 @@ def row_values(kind: Kind, rows: pd.DataFrame) -> np.ndarray | None:
     if kind == "binary":
         return auc_values(labels, rows["score"].to_numpy(np.float64))
     predicted = pd.to_numeric(rows["prediction"]).to_numpy(np.float64)
-    return _correlation_values(labels, predicted) if kind == "ranking" else np.abs(labels - predicted)
+    return correlation_values(labels, predicted) if kind == "ranking" else np.abs(labels - predicted)
 
 
 def auc_values(p: np.ndarray, scores: np.ndarray) -> np.ndarray | None:
@@ -85,7 +85,7 @@ def auc_values(p: np.ndarray, scores: np.ndarray) -> np.ndarray | None:
     return area + len(p) * (a - area * b) / total
 
 
-def _correlation_values(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+def correlation_values(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Values per row of Spearman's correlation, the ranks held fixed."""
     x, y = ((rank - rank.mean()) / rank.std() for rank in (rankdata(labels), rankdata(predicted)))
     r = float(np.mean(x * y))

@@ -54,7 +54,10 @@ def unsure(rows: pd.DataFrame, chosen: pd.Series) -> None:
 @pytest.mark.parametrize(
     ("change", "trace"),
     [
-        (flip_labels, {"roc_auc", "roc_auc of age: old", "roc_auc below expectation", "mean label"}),
+        (
+            flip_labels,
+            {"roc_auc", "roc_auc of age: old", "roc_auc below expectation", "mean label", "labels against predictions"},
+        ),
         (speak_german, {"language of review", "unseen words of review"}),
         (freeze, {"unchanged values of visits"}),
         (rename, {"unseen categories of aisle", "vanished categories of aisle"}),
@@ -81,6 +84,15 @@ def test_a_label_flip_hurts_and_the_estimate_cannot_see_it():
     told = {signal.title: signal for signal in watched(flip_labels)[NEWEST]}
     assert told["roc_auc"].hurts > 0.3
     assert not told["expected roc_auc"].moved
+
+
+def test_a_model_that_became_useless_does_not_blame_the_labels():
+    def scramble(rows, chosen):
+        rows.loc[chosen, "score"] = rows.loc[chosen, "score"].sample(frac=1, random_state=0).to_numpy()
+
+    told = {signal.title: signal for signal in watched(scramble)[NEWEST]}
+    assert told["roc_auc"].hurts > 0.2
+    assert not told["labels against predictions"].moved
 
 
 def test_a_renamed_category_is_named():
