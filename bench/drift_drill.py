@@ -28,7 +28,7 @@ from bench._replay_changes import CHANGES
 from bench._replay_drill import PATIENCE, STARTS, Shop, injected, quiet_weeks, resampled, summary
 from bench._replay_world import NUM_WEEKS, START, build_world, week_end
 from bench.quality import shrunk
-from polymart.config import Settings, load_suite
+from polymart.config import Settings, Suite, load_suite
 from polymart.data.archives import fetch
 from polymart.files import digest_text, read_json, write_json
 from polymart.model.predictor import Predictor
@@ -77,7 +77,7 @@ def open_shop(checkpoint: Path | None, small: bool) -> Shop:
     """Example tables, model and predictions; all of it is made once."""
     suite = load_suite(REPLAY)
     if small:
-        suite = shrunk(suite)
+        suite = few(suite)
     examples, encoder = examples_of(suite)
     key = training_key(examples, suite)
     if checkpoint:
@@ -89,6 +89,13 @@ def open_shop(checkpoint: Path | None, small: bool) -> Shop:
     predictor = Predictor.load(checkpoint)
     world = build_world(suite, examples, predictor, work / "predictions")
     return Shop(world, predictor, foreign_reviews(), work)
+
+
+def few(suite: Suite) -> Suite:
+    """A few steps of training, and some hundred rows a week: fewer could tell nothing."""
+    content = shrunk(suite).model_dump(mode="json")
+    tasks = [task | {"limits": {"train": 1500, "val": 400, "test": 9000}} for task in content["tasks"]]
+    return Suite.model_validate(content | {"tasks": tasks}, strict=False)
 
 
 def foreign_reviews() -> tuple[str, ...]:
