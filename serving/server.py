@@ -61,14 +61,14 @@ def running(
 ) -> Iterator[Server]:
     """A server of ``bento`` on a free local port, ready to answer; stopped with all its workers when the block ends.
 
-    Its predictions are not logged, since they are no customer's, and no experiment hands them on; ``settings`` are
-    environment variables that say otherwise.
+    Its predictions are not logged, since they are no customer's, no experiment hands them on, and a candidate is not
+    signed yet; ``settings`` are environment variables that say otherwise.
 
     Raises:
         ReleaseError: it ended or was not ready within ``timeout_s`` seconds; holds the tail of its log.
     """
     environment, port = serve_environment(feature_store), free_port()
-    for name in ("POLYMART_PREDICTION_LOG", "POLYMART_EXPERIMENT"):
+    for name in ("POLYMART_PREDICTION_LOG", "POLYMART_EXPERIMENT", "POLYMART_RELEASE_KEYS"):
         environment.pop(name, None)
     with started(serve_command(bento, HOST, port), environment | dict(settings or {}), port, timeout_s) as server:
         yield server

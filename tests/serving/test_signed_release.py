@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from polymart.errors import ReleaseError, SettingError
 from polymart.files import digest_text
 from polymart.release.manifest import ReleaseManifest
 from polymart.release.signing import new_pair, sign, signing_key
+from serving.server import running
 from serving.signed import MANIFEST, require_signed_release
 from serving.startup import load_scorer
 
@@ -63,6 +66,21 @@ def test_a_file_of_keys_that_is_gone_is_no_permission(signed: ReleaseManifest, t
     (tmp_path / "release.pub").unlink()
     with pytest.raises(SettingError, match="cannot be read"):
         require_signed_release(digest_text("a"))
+
+
+def test_a_candidate_is_probed_before_anybody_signs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("POLYMART_RELEASE_KEYS", str(tmp_path / "release.pub"))
+    given: list[dict[str, str]] = []
+
+    @contextmanager
+    def started(command: list[str], environment: dict[str, str], *_: object) -> Iterator[None]:
+        given.append(environment)
+        yield
+
+    monkeypatch.setattr("serving.server.started", started)
+    with running(tmp_path, None, timeout_s=1):
+        pass
+    assert "POLYMART_RELEASE_KEYS" not in given[0]
 
 
 def test_without_a_key_it_is_said_once(checkpoint: Path, caplog: pytest.LogCaptureFixture) -> None:
