@@ -68,13 +68,17 @@ def profile_reference(task: Task, examples: Path, predictions: Path, suite: Suit
     table, scored = examples / f"{task.name}.parquet", predictions / f"{task.name}.parquet"
     source = examples_source(task, table, REFERENCE_SPLITS["examples"])
     profile = _profile_inputs(task, table)
-    rows = draw(source, profile, suite.monitoring.max_rows)
+    most = suite.monitoring.max_rows
+    rows = draw(source, profile, most)
     correlations, dependence = correlations_of(rows), {}
+    if TEXT_UNSEEN in profile.columns:  # the training rows know all their words, so they say nothing of how these vary
+        unseen = correlations_of(draw(examples_source(task, table, ("val",)), profile, most))
+        correlations[TEXT_UNSEEN] = unseen.get(TEXT_UNSEEN, 0.0)
     score_source = predictions_source(scored, REFERENCE_SPLITS["predictions"]) if scored.is_file() else None
     scores = profile_rows(score_source) if score_source else None
     if score_source and scores and scores.rows:
         profile = replace(profile, columns={**profile.columns, **scores.columns})
-        correlations |= correlations_of(draw(score_source, scores, suite.monitoring.max_rows))
+        correlations |= correlations_of(draw(score_source, scores, most))
         dependence = dependence_of(rows, scores_of(score_source))
     return Reference(profile, correlations, dependence, longest_silence_s(source) if source.time else 0.0)
 

@@ -55,6 +55,18 @@ def test_dependence_tells_what_goes_with_the_score(shop, suite, tmp_path):
     assert profile_reference(suite.tasks[0], examples, predictions, suite).dependence == {}
 
 
+def test_words_of_a_single_campaign_tell_nothing_of_other_campaigns(shop, suite, tmp_path):
+    def change(table):
+        table.loc[table["split"] == "val", "event_timestamp"] = pd.Timestamp("2024-04-02")
+        table.loc[in_last(table, 14), "title"] = "unheard novel words"
+
+    reference = profile_reference(suite.tasks[0], *shop(change), suite)
+    column = reference.profile.columns["text_unseen_share"]
+    assert reference.correlations["text_unseen_share"] == 1
+    assert reference.observations("text_unseen_share", column) == 1
+    assert reference.observations("price", reference.profile.columns["price"]) > 1000
+
+
 def test_a_torn_reference_is_refused(tmp_path):
     (tmp_path / "units.json").write_text('{"version": 9}')
     with pytest.raises(MonitoringError, match="version 9"):
