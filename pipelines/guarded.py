@@ -23,7 +23,10 @@ def guarded(name: str, pipeline: GraphComponent, cluster: Cluster) -> GraphCompo
     def run(*values: Any) -> None:
         arguments = dict(zip(inner.parameters, values, strict=True))
         last = report_run(
-            pipeline=name, suite=arguments["suite"], run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, page=cluster.host
+            pipeline=name,
+            suite=arguments["suite"],
+            run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+            page=cluster.page or cluster.host,
         )
         # How a run ended is never read from a cache.
         with dsl.ExitHandler(configure(last, cluster, retry=True).set_caching_options(False), name="work"):

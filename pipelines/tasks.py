@@ -24,6 +24,7 @@ def configure(
     retry: bool = False,
     work: bool = False,
     archives: bool = False,
+    api: bool = False,
     secrets: Iterable[KeysOf] = (),
 ) -> dsl.PipelineTask:
     """Set what ``task`` may use.
@@ -35,6 +36,7 @@ def configure(
             stays broken, and for those that go on from a saved state.
         work: keep the work folder on a volume that outlives the pod.
         archives: keep downloaded archives, where the cluster has a volume for them.
+        api: let it ask Kubeflow Pipelines; where users are kept apart, Kubeflow mounts a token into pods of this label.
         secrets: secrets whose keys become environment variables.
     """
     _size(task, getattr(cluster.sizes, kind))
@@ -50,6 +52,8 @@ def configure(
         _volume(task, cluster, cluster.work, "POLYMART_WORK_DIR")
     if archives and cluster.data:
         _volume(task, cluster, cluster.data, "POLYMART_DATA_DIR")
+    if api and cluster.multi_user:
+        kubernetes.add_pod_label(task, "access-ml-pipeline", "true")
     kubernetes.use_config_map_as_env(task, cluster.settings.name, _same(cluster.settings), optional=True)
     for secret in (*secrets, *([cluster.secrets.storage] if cluster.secrets.storage else [])):
         kubernetes.use_secret_as_env(task, secret.name, _same(secret), optional=True)

@@ -65,21 +65,22 @@ def named(key: str, text: str, operation: str = "EQUALS") -> str:
     return json.dumps({"predicates": [{"operation": operation, "key": key, "string_value": text}]})
 
 
+def find_experiment(server: Server, name: str) -> str | None:
+    """Id of an experiment; None where there is none."""
+    listed = server.experiments.experiment_service_list_experiments
+    found = server.every(listed, "experiments", filter=named("display_name", name), namespace=server.namespace)
+    return next((item.experiment_id for item in found), None)
+
+
 def experiment_of(server: Server, name: str) -> str:
     """Id of an experiment, made where there is none; two callers at once end with the same one."""
-
-    def find() -> str | None:
-        listed = server.experiments.experiment_service_list_experiments
-        found = server.every(listed, "experiments", filter=named("display_name", name), namespace=server.namespace)
-        return next((item.experiment_id for item in found), None)
-
-    if known := find():
+    if known := find_experiment(server, name):
         return known
     body = api.V2beta1Experiment(display_name=name, namespace=server.namespace)
     try:
         return str(server.ask(server.experiments.experiment_service_create_experiment, body).experiment_id)
     except PolymartError:
         # Experiments have unique names: a repeated request is refused, and what was to be made is there.
-        if known := find():
+        if known := find_experiment(server, name):
             return known
         raise

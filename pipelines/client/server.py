@@ -51,6 +51,7 @@ class Server:
                 remedy="give --host, POLYMART_KFP_HOST or host in the cluster settings; "
                 "to try without a cluster use `polymart run`",
             )
+        self.page = (cluster.page or self.host).rstrip("/")
         self.cluster, self._token = cluster, token_of(access or cluster.access)
         self.namespace = cluster.namespace if cluster.multi_user else None
         settings = api.Configuration(host=self.host)
@@ -119,7 +120,7 @@ class Server:
 
     def page_of(self, run_id: str) -> str:
         """Address of a run in the user interface."""
-        return f"{self.host}/#/runs/details/{run_id}"
+        return f"{self.page}/#/runs/details/{run_id}"
 
     def _give_token(self, settings: Any) -> None:
         assert self._token is not None

@@ -47,7 +47,7 @@ def upload(server: Server, order: Order) -> Version:
         except PolymartError:
             if not (known := _find_version(server, pipeline_id, version)):
                 raise
-    url = f"{server.host}/#/pipelines/details/{pipeline_id}/version/{known}"
+    url = f"{server.page}/#/pipelines/details/{pipeline_id}/version/{known}"
     return Version(pipeline_id, known, version, url, new)
 
 

@@ -74,7 +74,7 @@ def monitoring(cluster: Cluster) -> GraphComponent:
                 repository=repository,
                 after=watched.outputs["Output"],
             )
-            configure(pursued, cluster, work=True, secrets=(cluster.secrets.git,)).set_caching_options(False)
+            configure(pursued, cluster, work=True, api=True, secrets=(cluster.secrets.git,)).set_caching_options(False)
 
         return Outputs(
             drift=dsl.OneOf(compared.outputs["place"], watched.outputs["place"]),

@@ -82,6 +82,7 @@ def _optional_server(settings: Any, host: str) -> Server | None:
 
 def _plan(order: Order, name: str, server: Server | None) -> dict[str, Any]:
     from pipelines.client import estimate, find_duplicate
+    from pipelines.client.orders import find_experiment
     from polymart.files import digest_file
 
     plan: dict[str, Any] = {
@@ -93,9 +94,9 @@ def _plan(order: Order, name: str, server: Server | None) -> dict[str, Any]:
     }
     if server is None:
         return plan | {"page": "unknown: no host", "cost": "unknown: no host", "duplicate_of": "unknown: no host"}
-    duplicate = find_duplicate(server, order)
+    duplicate, experiment = find_duplicate(server, order), find_experiment(server, order.experiment)
     return plan | {
-        "page": f"{server.host}/#/runs",
+        "page": f"{server.page}/#/{f'experiments/details/{experiment}' if experiment else 'runs'}",
         "cost": str(estimate(server, order)),
         "duplicate_of": duplicate.url if duplicate else None,
     }

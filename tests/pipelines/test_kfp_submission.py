@@ -48,6 +48,12 @@ def test_the_cluster_says_where_and_as_whom(server, order):
     assert server.experiments["experiment_id-1"]["namespace"] == "team"
 
 
+def test_the_user_interface_may_lie_elsewhere(server, order):
+    client = Server(Cluster(page="https://kubeflow.shop.example/"), host=server.host)
+    made, _ = submit(client, order())
+    assert made.url == f"https://kubeflow.shop.example/#/runs/details/{made.run_id}"
+
+
 def test_the_same_order_is_not_submitted_twice(server, client, order):
     first, _ = submit(client, order())
     assert submit(client, order()) == (first, False)
@@ -121,7 +127,7 @@ def test_callers_at_once_end_with_one_run(server, order):
 PLACES = ["GET /healthz", "GET /experiments", "POST /experiments", "GET /runs", "POST /runs"]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(faults=st.dictionaries(st.sampled_from(PLACES), st.lists(st.sampled_from(FAULTS), max_size=6)))
 def test_whatever_is_lost_there_is_never_a_second_run(order, faults):
     """Commands are repeated until one gets through, as a person would."""

@@ -65,6 +65,8 @@ def test_name_page_and_cost_stand_before_the_run(server):
     assert lines[:3] == ["run", "in", "cost"]
     assert "shop, http://127.0.0.1" in done.stdout
     assert server.experiments["experiment_id-1"]["display_name"] == "shop"
+    again = submit("--host", server.host, "--experiment", "shop", "--dry-run")
+    assert json.loads(again.stdout)["page"] == f"{server.host}/#/experiments/details/experiment_id-1"
 
 
 def test_a_command_that_was_cut_off_is_taken_up_by_the_same_command(server):
