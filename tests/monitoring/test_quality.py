@@ -53,6 +53,17 @@ def test_missing_share_against_the_reference(shop, suite, tmp_path, share, faile
     assert bool(newest(shop, suite, tmp_path, change).failures) is failed
 
 
+def test_a_few_rows_miss_what_is_often_missing_by_chance(shop, suite, tmp_path):
+    def change(table):
+        often = np.random.default_rng(0).random(len(table)) < 0.3
+        table["price"] = table["price"].mask(often)
+        last = table.index[in_last(table, 14)]
+        table.loc[last[:2], "price"] = np.nan
+        return table.drop(index=last[2:])
+
+    assert not newest(shop, suite, tmp_path, change).failures
+
+
 def test_always_missing_is_no_news(shop, suite, tmp_path):
     window = newest(shop, suite, tmp_path, lambda table: table.assign(price=np.nan))
     assert not window.failures
