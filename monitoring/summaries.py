@@ -98,8 +98,10 @@ def as_of(report: DriftReport, end: datetime) -> DriftReport:
         end: the end of one of them.
     """
     tasks = [
-        task.model_copy(update={"windows": windows, "moved": moved_columns(windows), "html": "", "json_file": ""})
+        task.model_copy(
+            update={"windows": tuple(windows), "moved": moved_columns(windows), "html": "", "json_file": ""}
+        )
         for task in report.tasks
-        if (windows := tuple(window for window in task.windows if window.end <= end))
+        if (windows := [window for window in task.windows if window.end <= end])
     ]
     return report.model_copy(update={"tasks": tuple(tasks), "newest_event": end})
