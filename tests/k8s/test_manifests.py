@@ -101,7 +101,6 @@ def test_probes_ask_what_bentoml_answers():
 )
 def test_strict_schemas_name_the_place(mutate, place):
     documents = rendered(OVERLAYS["local"])
-    assert broken_schemas(documents) == []
     mutate(documents)
     found = broken_schemas(documents)
     assert len(found) == 1
