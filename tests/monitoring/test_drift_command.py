@@ -126,8 +126,7 @@ def test_the_site_hands_out_reports_and_nothing_else(work: Path) -> None:
         assert site.get(hidden).status_code == 404, hidden
 
 
-def test_one_command_fills_the_workspace_and_opens_its_ui_and_twice_is_once(work: Path) -> None:
-    assert "12 windows" in call("ui", "--fill-only", "--work", work)
+def test_one_command_fills_the_workspace_and_opens_its_ui(work: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "polymart.cli.main", "drift", "ui", "--work", str(work), "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -143,7 +142,7 @@ def test_one_command_fills_the_workspace_and_opens_its_ui_and_twice_is_once(work
 
 def answer_of(url: str, process: subprocess.Popen[bytes]) -> Any:
     """What a server that is starting answers, as soon as it does."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 200
     while True:
         try:
             return httpx.get(url, timeout=60).json()
