@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from monitoring.psi import CHANCE
@@ -16,8 +17,10 @@ MISSING_FLOOR = 0.05
 """Rise of a column's missing share that matters; `monitoring.quality` calls the data broken from four times this."""
 UNSEEN_FLOOR = 0.02
 """Rise of the share of unseen categories that matters."""
-VANISHED_FLOOR = 0.01
+VANISHED_FLOOR = 0.05
 """Share of the reference whose categories may be gone."""
+COVERED = 0.8
+"""Share of the days of the reference's windows that a window must cover before a category may be missed."""
 SHOWN = 3
 
 
@@ -68,16 +71,25 @@ def _vanished(rows: Rows) -> Iterator[tuple[int, Change]]:
     number of categories, is below `CHANCE`, and which no window of the reference lacked.
     """
     share = rows.reference["name"].value_counts(normalize=True)
+    usual = [_days(part) for part in rows.past_windows]
     steady = [name for name in share.index if all(name in set(part["name"]) for part in rows.past_windows)]
     for number, window in enumerate(rows.windows):
         clusters = window["cluster"].nunique()
         expected = [name for name in steady if (1 - share[name]) ** clusters * len(share) < CHANCE]
-        if not expected:
-            yield number, Change(None, None, None, None, len(window), "too few rows to miss any category")
+        over = not usual or _days(window) >= COVERED * float(np.median(usual))
+        if not (expected and over):
+            note = "too few rows to miss any category" if over else "too few days to miss any category"
+            yield number, Change(None, None, None, None, len(window), note)
             continue
         gone = share[expected][~share[expected].index.isin(window["name"])]
         lost = float(gone.sum())
         yield number, Change(lost, VANISHED_FLOOR, lost, 0.0, len(window), _listed(gone.index[:SHOWN], "gone"))
+
+
+def _days(rows: pd.DataFrame) -> float:
+    """Days from the first to the last row; a window that has just begun has seen no Sunday yet."""
+    times = rows["event_timestamp"]
+    return (times.max() - times.min()) / pd.Timedelta(days=1) if len(times.dropna()) else 0.0
 
 
 def _listed(names: pd.Index, what: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from monitoring.signals.mix import mark_new
 from monitoring.signals.rows import Rows, cut
 from monitoring.task_tables import label_names, load_predictions
 from monitoring.window import REFERENCE_SPLITS, Sides, Window, read_table, split_sides
@@ -83,7 +84,7 @@ def _read_examples(task: Task, examples: Path) -> Sides:
     optional = [name for name in (*named, *columns, *ENTITIES, "label_end") if name is not None]
     table = read_table(examples / f"{task.name}.parquet", _KEYS, ["event_timestamp", *optional])
     table["cluster"] = hashed(table[task.cluster if task.cluster in table else "example_id"])
-    return split_sides(table, f"examples of {task.name}", REFERENCE_SPLITS["examples"])
+    return split_sides(mark_new(table), f"examples of {task.name}", REFERENCE_SPLITS["examples"])
 
 
 def _join(rows: pd.DataFrame, examples: pd.DataFrame, task: Task, labels: list[str] | None) -> pd.DataFrame:

@@ -33,7 +33,7 @@ SAMPLE = 200
 """Rows of each side that are encoded."""
 PERMUTATIONS = 200
 FOLDS = 4
-FLOOR = 0.1
+FLOOR = 0.15
 """Area under the ROC curve above one half that matters."""
 DISTANCE_FLOOR = 0.15
 """Distance of means that matters, in standard deviations."""

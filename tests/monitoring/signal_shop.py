@@ -11,6 +11,7 @@ import pandas as pd
 
 from monitoring.schema import Signal
 from monitoring.signals.gather import gather_signals
+from monitoring.signals.mix import mark_new
 from monitoring.signals.rows import Rows, cut
 from monitoring.signals.sources import Sources
 from monitoring.signals.tables import TaskRows
@@ -71,6 +72,7 @@ def since(rows: pd.DataFrame, windows: int) -> pd.Series:
 
 def task_rows_of(rows: pd.DataFrame) -> TaskRows:
     """The rows as the pass reads them from tables."""
+    rows = mark_new(rows)
     current = rows[rows["split"] == "test"]
     windows = cut(current, SPANS)
     return TaskRows(
