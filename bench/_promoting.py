@@ -1,13 +1,15 @@
 """One writer of `bench.release_drill`: promotes release after release and keeps a journal of what it was told.
 
 ``python -m bench._promoting REPOSITORY JOURNAL QUOTA``, where the journal's name is the writer's. A line says that a
-promotion ``begins``, another one that it is ``done``; what began and was never done is not tried again.
+promotion ``begins``, another one that it is ``done``, with its commit and the seconds that it took; what began and was
+never done is not tried again.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,8 +44,9 @@ def main() -> None:
             number = sum(line.startswith("begins") for line in lines)
             manifest = release(f"{journal.name} {number}")
             notes.write(f"begins {manifest.release}\n".encode())
+            begun = time.monotonic()
             done = promote_release(repository, manifest, ENVIRONMENT)
-            notes.write(f"done {manifest.release} {done.commit}\n".encode())
+            notes.write(f"done {manifest.release} {done.commit} {time.monotonic() - begun:.3f}\n".encode())
     os._exit(0)  # nothing is left to do, and a kill during the exit would count as one during a promotion
 
 

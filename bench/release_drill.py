@@ -123,7 +123,8 @@ def _kill_within(writer: subprocess.Popen[bytes], journal: Path, chance: random.
         if writer.poll() is not None:
             return False
         time.sleep(0.002)
-    time.sleep(chance.uniform(0, 0.5))
+    took = [float(line.split()[3]) for line in journal.read_text().splitlines() if line.startswith("done")]
+    time.sleep(chance.uniform(0, statistics.median(took or [0.5])))  # so that kills hit the push, too
     if not journal.read_text().splitlines()[-1].startswith("begins"):
         return False
     with suppress(ProcessLookupError):
