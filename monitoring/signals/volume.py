@@ -42,6 +42,8 @@ def watch_volume(
     for number in range(MIN_WINDOWS, len(rates)):
         before = np.log1p(rates[:number])
         usual = float(np.median(before))
+        if not usual:
+            continue  # monthly rows in weekly windows: most are empty, and no number of rows is news
         spread = float(median_abs_deviation(before, scale="normal"))  # one window without rows must not hide the next
         noise = np.sqrt(1 / (1 + counts[number]) + spread**2 * (1 + 1 / number))
         value = abs(float(np.log1p(rates[number])) - usual)
