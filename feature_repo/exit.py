@@ -9,7 +9,7 @@ import sys
 def _release_connection() -> None:
     ibis = sys.modules.get("ibis")
     backend = getattr(getattr(ibis, "options", None), "default_backend", None)
-    if backend is not None:
+    if ibis is not None and backend is not None:
         backend.disconnect()
         backend.con = None
         ibis.options.default_backend = None

@@ -21,7 +21,7 @@ from feature_repo.opening import check_config, join_keys, open_store, service_vi
 from feature_repo.services import make_services
 from feature_repo.sources import make_sources
 from feature_repo.views import COLUMNS, make_views
-from feature_repo.wide import POINTER, ROW, is_wide, make_pointer, take_rows
+from feature_repo.wide import POINTER, ROW, batch_file, is_wide, make_pointer, take_rows
 
 __all__ = ["apply", "materialize", "online_features", "open_store", "retrieve"]
 
@@ -149,7 +149,7 @@ def _newest(view: FeatureView, known_at: datetime | None = None) -> datetime | N
     sql = """SELECT max(event_timestamp) FROM read_parquet($path)
              WHERE $at IS NULL OR (event_timestamp <= $at AND created_timestamp <= $at)"""
     with duckdb.connect() as con:
-        return con.execute(sql, {"path": view.batch_source.path, "at": known_at}).fetchall()[0][0]
+        return con.execute(sql, {"path": str(batch_file(view)), "at": known_at}).fetchall()[0][0]
 
 
 def _oldest(view: FeatureView, until: datetime) -> datetime:
@@ -162,6 +162,5 @@ def _num_entities(view: FeatureView, until: datetime) -> int:
               WHERE event_timestamp >= $oldest AND event_timestamp <= $until"""  # noqa: S608 - names of ours
     oldest = _oldest(view, until).replace(tzinfo=None)
     with duckdb.connect() as con:
-        return int(
-            con.execute(sql, {"path": view.batch_source.path, "oldest": oldest, "until": until}).fetchall()[0][0]
-        )
+        found = con.execute(sql, {"path": str(batch_file(view)), "oldest": oldest, "until": until})
+        return int(found.fetchall()[0][0])

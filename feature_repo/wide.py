@@ -36,9 +36,15 @@ def is_wide(view: FeatureView) -> bool:
     return any(isinstance(field.dtype, Array) for field in view.features)
 
 
+def batch_file(view: FeatureView) -> Path:
+    """The parquet file that a view is filled from."""
+    assert isinstance(view.batch_source, FileSource), "every view of this repository has one"
+    return Path(view.batch_source.path)
+
+
 def make_pointer(view: FeatureView, store: Path) -> FeatureView:
     """Write the row numbers of a wide view's file into the store folder; the view that offers them."""
-    source, row = Path(view.batch_source.path), ROW.format(view.name)
+    source, row = batch_file(view), ROW.format(view.name)
     target = _index_file(store, view.name)
     target.parent.mkdir(parents=True, exist_ok=True)
     keys = [column.name for column in view.entity_columns] or view.join_keys
@@ -67,7 +73,7 @@ def take_rows(view: FeatureView, store: Path, rows: pd.Series) -> pd.DataFrame:
     Raises:
         ValueError: the file changed after `feature_repo.retrieval.apply`, so the numbers point elsewhere.
     """
-    source = Path(view.batch_source.path)
+    source = batch_file(view)
     known = json.loads(_index_file(store, view.name).with_suffix(".json").read_text())["source_digest"]
     if _digest(source) != known:
         raise ValueError(f"{source} changed after the feature store was applied; run apply(tables, store) again")

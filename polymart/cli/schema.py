@@ -24,7 +24,13 @@ def schema(
     document: Annotated[Document, typer.Argument(help="suite, cluster: YAML files; settings: the environment.")],
 ) -> None:
     """Print the JSON schema of a document, with the meaning of every key."""
+    from pydantic import BaseModel
+
     from polymart.config import Cluster, Settings, Suite
 
-    models = {Document.suite: Suite, Document.settings: Settings, Document.cluster: Cluster}
+    models: dict[Document, type[BaseModel]] = {
+        Document.suite: Suite,
+        Document.settings: Settings,
+        Document.cluster: Cluster,
+    }
     typer.echo(json.dumps(models[document].model_json_schema(), indent=2))
