@@ -17,7 +17,7 @@ ANSWER = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\nretry-after: 5\r\n"
     b"content-length: %d\r\n\r\n%s" % (len(BODY), BODY)
 )
-LINGER_S = 2.0
+LINGER_S = 10.0  # a caller on a busy machine may take seconds to read
 
 
 def keep(channel: socket.socket) -> list[socket.socket]:
