@@ -77,7 +77,13 @@ def refusing(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     name="polymart",
     workers=1,
     threads=32,
-    envs=[{"name": "BENTOML_DO_NOT_TRACK", "value": "True"}, {"name": "HF_HUB_OFFLINE", "value": "1"}],
+    envs=[
+        {"name": "BENTOML_DO_NOT_TRACK", "value": "True"},
+        {"name": "HF_HUB_OFFLINE", "value": "1"},
+        # glibc keeps what batches of long texts took once for ever, in as many arenas as there are threads
+        {"name": "MALLOC_ARENA_MAX", "value": "2"},
+        {"name": "MALLOC_TRIM_THRESHOLD_", "value": "131072"},
+    ],
 )
 class PolymartService:
     """All decisions of the shop from one checkpoint."""

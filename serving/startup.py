@@ -11,7 +11,7 @@ import torch
 from polymart.model.predictor import Predictor
 from serving.encoding import Vectors
 from serving.encoding.packaged import encoder_folder, open_encoder
-from serving.encoding.runtimes import TILE, TorchRuntime, choose_runtime
+from serving.encoding.runtimes import TILE, TorchRuntime, choose_runtime, runtime_name
 from serving.features import Features, NoFeatures, OnlineFeatures
 from serving.scoring import Scorer
 from serving.signed import require_signed_release
@@ -38,15 +38,14 @@ def load_scorer(checkpoint: Path, feature_store: str, max_threads: int) -> Score
         SettingError: POLYMART_RUNTIME names no runtime of this release.
     """
     threads = int(os.environ.get("OMP_NUM_THREADS") or min(max_threads, len(os.sched_getaffinity(0))))
-    predictor = Predictor.load(checkpoint)
-    require_signed_release(predictor.checkpoint.digest)
     packaged = encoder_folder(checkpoint)
+    # OpenVINO holds the weights itself: a second copy, and the library for it, would be a quarter of a gigabyte.
+    predictor = Predictor.load(checkpoint, encoder=runtime_name(packaged).startswith("torch"))
+    require_signed_release(predictor.checkpoint.digest)
     open_encoder(packaged, predictor)
     runtime = choose_runtime(predictor, packaged, threads)
     # Heads are small and run in many threads at once: more threads for each would only get in their way.
     torch.set_num_threads(threads if isinstance(runtime, TorchRuntime) else 1)
-    if not isinstance(runtime, TorchRuntime):
-        del predictor.model.encoder.transformer  # the runtime holds the weights; a second copy would be 90 MB
     _log.info("the encoder runs on %s", runtime.name)
     scorer = Scorer(predictor, open_features(feature_store), Vectors(runtime, predictor.checkpoint.tokenizer))
     _warm_up(scorer)

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from polymart.config import Adapter
-from polymart.errors import CheckpointError, TrainingError
+from polymart.errors import CheckpointError
 from polymart.model.adapters import TrunkAdapter, make_adapter
 from polymart.model.attention import ATTENTION
 
@@ -119,25 +118,3 @@ class TextEncoder(nn.Module):
     def compile_transformer(self) -> None:
         """Compile the transformer, at its first call, for texts of any number and length; names stay as they are."""
         self.transformer.compile(dynamic=True)
-
-
-def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """The autocast type for ``precision``; None means plain float32.
-
-    ``auto`` picks bfloat16 on a GPU that has it, and on a processor with AVX512-BF16 or AMX.
-
-    Raises:
-        TrainingError: float16 without a GPU.
-    """
-    if precision == "float32":
-        return None
-    if precision == "bfloat16":
-        return torch.bfloat16
-    if precision == "float16":
-        if device.type != "cuda":
-            raise TrainingError("training.precision float16 needs a GPU, found none", remedy="use auto or bfloat16")
-        return torch.float16
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if native else None

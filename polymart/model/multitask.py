@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from polymart.config import Task
 from polymart.model.batch import Batch
-from polymart.model.encoder import TextEncoder
 from polymart.model.heads import TaskHead
 from polymart.model.image import ImageTower
 from polymart.model.retrieval import RetrievalHead
 from polymart.model.statistics import InputStatistics
 from polymart.tasks import kind_of
+
+if TYPE_CHECKING:
+    from polymart.model.encoder import TextEncoder  # transformers take seconds and 150 MB, which a server can spare
 
 Head = TaskHead | RetrievalHead
 

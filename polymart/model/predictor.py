@@ -56,13 +56,18 @@ class Predictor:
         self._indexes: dict[str, ItemIndex] = {}
 
     @classmethod
-    def load(cls, folder: Path | str, device: torch.device | str = "cpu") -> Predictor:
+    def load(cls, folder: Path | str, device: torch.device | str = "cpu", *, encoder: bool = True) -> Predictor:
         """Load and verify a checkpoint folder.
+
+        Args:
+            folder: written by `polymart.training.checkpoint.save_checkpoint`.
+            device: where the model goes.
+            encoder: see `load_checkpoint`.
 
         Raises:
             CheckpointError: the checkpoint is torn or does not match its manifest.
         """
-        checkpoint = load_checkpoint(folder)
+        checkpoint = load_checkpoint(folder, encoder=encoder)
         checkpoint.model.encoder.merge_adapter()  # nobody else holds the model that was just read
         return cls(checkpoint, device)
 

@@ -60,4 +60,4 @@ def _licence(name: str) -> str:
         found = metadata(name)
     except PackageNotFoundError:
         return ""
-    return found.get("License-Expression") or ""  # absent keys raise in newer readers of metadata
+    return str(found["License-Expression"]) if "License-Expression" in found else ""

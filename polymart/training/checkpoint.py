@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from tokenizers import Tokenizer
 
@@ -26,11 +27,14 @@ from polymart.data.items import items_path, read_items
 from polymart.data.tables import write_table
 from polymart.errors import CheckpointError
 from polymart.files import atomic_folder, digest_file, digest_text, read_json, write_json
-from polymart.model.encoder import TextEncoder
+from polymart.model.elsewhere import EncodedElsewhere
 from polymart.model.multitask import MultiTaskModel
 from polymart.model.statistics import InputStatistics
 from polymart.model.texts import fit_tokenizer
 from polymart.tasks import TargetStatistics
+
+if TYPE_CHECKING:
+    from polymart.model.encoder import TextEncoder
 
 MANIFEST = "manifest.json"
 
@@ -139,8 +143,12 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
 
 
-def load_checkpoint(folder: Path | str) -> Checkpoint:
+def load_checkpoint(folder: Path | str, *, encoder: bool = True) -> Checkpoint:
     """Read and verify a checkpoint.
+
+    Args:
+        folder: written by `save_checkpoint`.
+        encoder: whether to load the text encoder; without it the model takes vectors of texts, but no texts.
 
     Raises:
         CheckpointError: see `verify_checkpoint`; also weights that do not fit the suite.
@@ -150,15 +158,34 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     suite = Suite.from_json((folder / "suite.json").read_text(), origin=str(folder / "suite.json"))
     tasks = {name: TaskState.model_validate(state) for name, state in read_json(folder / "tasks.json").items()}
     tokenizer = fit_tokenizer(Tokenizer.from_file(str(folder / "tokenizer.json")), suite.encoder.max_tokens)
-    encoder = TextEncoder.from_config(
-        folder, suite.encoder.trainable_layers, suite.encoder.adapter, suite.training.max_steps
-    )
     model = MultiTaskModel.build(
-        encoder, suite.tasks, {n: s.statistics for n, s in tasks.items()}, {n: s.labels for n, s in tasks.items()}
+        _empty_encoder(folder, suite) if encoder else _no_encoder(folder),
+        suite.tasks,
+        {n: s.statistics for n, s in tasks.items()},
+        {n: s.labels for n, s in tasks.items()},
     )
     try:
-        load_model(model, str(folder / "model.safetensors"))
+        _fill(model, folder / "model.safetensors", encoder)
     except (RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"weights in {folder} do not fit its suite: {error}", remedy="train again") from error
     items = {name: read_items(folder, name) for name in sorted({task.items for task in suite.tasks if task.items})}
     return Checkpoint(model.eval(), tokenizer, suite, tasks, items, digest)
+
+
+def _empty_encoder(folder: Path, suite: Suite) -> TextEncoder:
+    from polymart.model.encoder import TextEncoder  # slow to import, and a server may never need it
+
+    settings = suite.encoder
+    return TextEncoder.from_config(folder, settings.trainable_layers, settings.adapter, suite.training.max_steps)
+
+
+def _no_encoder(folder: Path) -> TextEncoder:
+    return cast("TextEncoder", EncodedElsewhere(read_json(folder / "config.json")["hidden_size"]))
+
+
+def _fill(model: MultiTaskModel, weights: Path, encoder: bool) -> None:
+    if encoder:
+        load_model(model, str(weights))
+        return
+    with safe_open(weights, "pt") as file:
+        model.load_state_dict({name: file.get_tensor(name) for name in file.keys() if not name.startswith("encoder.")})  # noqa: SIM118

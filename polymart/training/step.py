@@ -16,8 +16,8 @@ from polymart.balancing.base import Balancer
 from polymart.balancing.clipping import trunk_contribution
 from polymart.balancing.conflict import conflict_cosines
 from polymart.config import Training
-from polymart.model.encoder import autocast_dtype
 from polymart.model.multitask import MultiTaskModel
+from polymart.model.precision import autocast_dtype
 from polymart.training.data import TaskData
 from polymart.training.schedule import Draw, Plan
 from polymart.training.trunk import Trunk

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
 from polymart.errors import SettingError
-from polymart.model.encoder import TextEncoder, autocast_dtype
+from polymart.model.elsewhere import EncodedElsewhere
+from polymart.model.precision import autocast_dtype
 from polymart.model.predictor import Predictor
 from serving.encoding.silent import openvino
 from serving.encoding.trunk import TRUNK
+
+if TYPE_CHECKING:
+    from polymart.model.encoder import TextEncoder
 
 SETTING = "POLYMART_RUNTIME"
 RUNTIMES = ("torch-float32", "torch-bfloat16", "openvino-float32", "openvino-bfloat16")
@@ -86,32 +90,47 @@ class OpenVinoRuntime:
         return np.array(self._request.infer(list(inputs))[0][:texts])
 
 
-def choose_runtime(predictor: Predictor, packaged: Path, threads: int) -> Runtime:
+def runtime_name(packaged: Path) -> str:
     """The runtime that ``POLYMART_RUNTIME`` names; else the fastest that this machine and this release have.
 
-    The predictor's encoder moves to the GPU where there is one. bfloat16 is taken where the device computes in it; on a
+    bfloat16 is taken where the device computes in it; on a
     processor only by OpenVINO, whose vector of a text does not depend on the texts beside it as torch's does.
 
     Args:
-        predictor: of the release.
         packaged: folder of the packaged trunk; need not exist.
-        threads: threads of one forward pass of OpenVINO.
 
     Raises:
         SettingError: the setting names no runtime, or one that this release lacks.
     """
-    encoder, trunk = predictor.model.encoder, packaged / TRUNK
+    trunk = packaged / TRUNK
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     fast = autocast_dtype("auto", device) is torch.bfloat16 and (device.type == "cuda" or trunk.is_file())
     library = "openvino" if trunk.is_file() and device.type == "cpu" else "torch"
     name = os.environ.get(SETTING) or f"{library}-{'bfloat16' if fast else 'float32'}"
     if name not in RUNTIMES:
         raise SettingError(f"{SETTING} is {name!r}, which is no runtime", remedy=f"use one of: {', '.join(RUNTIMES)}")
-    library, _, precision = name.partition("-")
-    if library == "torch":
-        return TorchRuntime(encoder.to(device), getattr(torch, precision))
-    if not trunk.is_file():
+    if name.startswith("openvino") and not trunk.is_file():
         raise SettingError(
             f"{SETTING} is {name!r}, but the release has no {trunk}", remedy="package it again, or unset the variable"
         )
-    return OpenVinoRuntime(trunk, threads, precision)
+    return name
+
+
+def choose_runtime(predictor: Predictor, packaged: Path, threads: int) -> Runtime:
+    """The runtime of `runtime_name`. The predictor's encoder moves to the GPU where there is one.
+
+    Args:
+        predictor: of the release; without an encoder where the runtime is OpenVINO's.
+        packaged: folder of the packaged trunk; need not exist.
+        threads: threads of one forward pass of OpenVINO.
+
+    Raises:
+        SettingError: see `runtime_name`.
+    """
+    library, _, precision = runtime_name(packaged).partition("-")
+    if library == "openvino":
+        return OpenVinoRuntime(packaged / TRUNK, threads, precision)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    encoder = predictor.model.encoder.to(device)
+    assert not isinstance(encoder, EncodedElsewhere), "torch runs the encoder itself"
+    return TorchRuntime(encoder, getattr(torch, precision))

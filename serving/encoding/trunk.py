@@ -8,13 +8,15 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.functional import cosine_similarity
-from transformers.utils import logging as transformers_logging
 
-from polymart.model.encoder import TextEncoder
 from serving.encoding.silent import openvino
+
+if TYPE_CHECKING:
+    from polymart.model.encoder import TextEncoder
 
 TRUNK = "trunk.xml"
 MIN_COSINE = 0.9999
@@ -45,6 +47,8 @@ def save_trunk(encoder: TextEncoder, folder: Path) -> bool:
 
 def converted(encoder: TextEncoder) -> openvino.Model:
     """``encoder`` with its pooling, for texts of any number and length."""
+    from transformers.utils import logging as transformers_logging  # a server does without
+
     transformers_logging.set_verbosity_error()  # the tracer looks at every attribute, and some warn of their names
     example = torch.ones(2, 8, dtype=torch.int64)
     with warnings.catch_warnings():  # of the tracer, about shapes; `_loss` looks whether it took one for a constant

@@ -6,7 +6,8 @@ from fixtures.tiny_encoder import tiny_bert, tiny_tokenizer, write_tiny_encoder
 from fixtures.tiny_suite import tiny_checkpoint, tiny_suite, tiny_tables
 
 from polymart.errors import CheckpointError, ServingError, TableError, TrainingError
-from polymart.model.encoder import TextEncoder, autocast_dtype
+from polymart.model.encoder import TextEncoder
+from polymart.model.precision import autocast_dtype
 from polymart.model.predictor import Predictor
 
 SUITE = tiny_suite()
