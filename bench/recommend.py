@@ -8,19 +8,18 @@ latency counts from that time. Recall compares with scoring every product exactl
 from __future__ import annotations
 
 import argparse
+import itertools
 import tempfile
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pandas as pd
 import torch
 
 from bench import claim
+from bench._load import at_rate, saturate
 from bench._shop_service import one_step, shop_service
 from polymart.model.predictor import Predictor
 from serving.catalogue import NEXT_PRODUCT, SEARCH, ProductRanking, Rules, catalogue_folder, open_catalogue
@@ -32,7 +31,7 @@ RATE, TOP = 20, 10
 """Requests a second, and products asked for."""
 P50_MS, P99_MS, RECALL = 15, 50, 0.98
 """Goals: latencies on two idle cores, and recall@10."""
-WARM_UP = 40
+WARM_UP_S = 2
 
 
 def main() -> None:
@@ -91,25 +90,21 @@ def found(predictor: Predictor, ranking: ProductRanking, row: pd.DataFrame) -> s
 
 
 def measure_latency(url: str, endpoint: str, body_of: Callable[[int], dict[str, Any]], seconds: int) -> None:
-    """Latency percentiles at `RATE` requests a second."""
-    num = RATE * seconds
-    with httpx.Client(base_url=url, timeout=30) as client, ThreadPoolExecutor(64) as pool:
-        for i in range(WARM_UP):
-            client.post(f"/{endpoint}", json=body_of(num + i)).raise_for_status()
-        started = time.perf_counter()
-
-        def latency_ms(i: int) -> float:
-            client.post(f"/{endpoint}", json=body_of(i)).raise_for_status()
-            return 1000 * (time.perf_counter() - started - i / RATE)
-
-        waiting = []
-        for i in range(num):
-            time.sleep(max(0.0, started + i / RATE - time.perf_counter()))
-            waiting.append(pool.submit(latency_ms, i))
-        found_ms = [one.result() for one in waiting]
+    """Latency percentiles at `RATE` requests a second on average, at random times."""
+    bodies = (body_of(i) for i in itertools.count())
+    saturate(f"{url}/{endpoint}", bodies, 1, WARM_UP_S)
+    load = at_rate(f"{url}/{endpoint}", bodies, RATE, seconds)
+    failed = load.statuses.total() - load.statuses[200]
+    assert not failed, f"{failed} requests failed"
     for percent, goal in ((50, P50_MS), (99, P99_MS)):
-        value = float(np.percentile(found_ms, percent))
-        claim(f"p{percent} of /{endpoint} at {RATE} requests/s, ms", value, f"< {goal}", value < goal, num)
+        value = load.percentile(percent)
+        claim(
+            f"p{percent} of /{endpoint} at {RATE} requests/s, ms",
+            value,
+            f"< {goal}",
+            value < goal,
+            len(load.latency_ms),
+        )
 
 
 if __name__ == "__main__":
