@@ -122,8 +122,10 @@ def test_a_killed_worker_costs_only_what_was_in_flight(served: Served) -> None:
         killed_after = len(served.statuses)
         # Who asks while there is no worker waits for the next one.
         until(lambda: len(served.statuses) >= killed_after + 5 * CLIENTS, 240)
-    assert set(served.statuses) <= {200, 503}
-    assert 1 <= served.statuses.count(503) <= CLIENTS
+    # A connection that was being accepted in that very moment is not held yet and breaks (ADR 13).
+    assert set(served.statuses) <= {200, 503, "ReadError", "RemoteProtocolError"}
+    assert served.statuses.count(503) >= 1
+    assert len(served.statuses) - served.statuses.count(200) <= CLIENTS
     assert served.worker().pid != first.pid
 
 
