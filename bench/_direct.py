@@ -1,20 +1,17 @@
-"""The service's scorer without its encoder thread: every request runs a pass of its own.
-
-Shape suffixes: U texts, D hidden size.
-"""
+"""The service's scorer without its encoder thread: every request runs a pass of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from polymart.model.predictor import Predictor
 from polymart.model.texts import padded, padding_id
 from serving.encoding import Vectors
+from serving.encoding.batching import Read
 from serving.encoding.packaged import encoder_folder, open_encoder
 from serving.encoding.runtimes import TorchRuntime
 from serving.features import NoFeatures
@@ -24,13 +21,11 @@ from serving.scoring import Scorer
 class DirectVectors(Vectors):
     """Vectors by eager float32 passes in the caller's thread; nothing is kept, nobody waits for others."""
 
-    def of_tokens(self, texts: Sequence[np.ndarray]) -> Tensor:
-        """See `Vectors.of_tokens`; equal texts are encoded once here, too."""
+    def _results(self, texts: Sequence[np.ndarray], read: Read) -> list[Any]:
         places = {ids.tobytes(): ids for ids in texts}
         tokens, mask = padded(list(places.values()), padding_id(self.tokenizer_of(1)))
-        order = list(places)
-        vectors_UD = torch.from_numpy(self.runtime.encode(tokens.numpy(), mask.numpy()))
-        return vectors_UD[[order.index(ids.tobytes()) for ids in texts]]
+        results = dict(zip(places, read(self.runtime.encode(tokens.numpy(), mask.numpy())), strict=True))
+        return [results[ids.tobytes()] for ids in texts]
 
 
 def direct_scorer(checkpoint: Path) -> Scorer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,10 +35,31 @@ class Shop:
     work: Path
 
 
-def quiet_weeks(world: World, num_weeks: int, folder: Path) -> dict[str, Any]:
+class Clock:
+    """Seconds spent on the drill, kept in a file from run to run; a killed run loses those since its last `tick`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seconds: float = read_json(path)["seconds"] if path.is_file() else 0.0
+        self._since = time.monotonic()
+
+    def tick(self) -> None:
+        """Keep what was spent until now."""
+        now = time.monotonic()
+        self.seconds, self._since = self.seconds + now - self._since, now
+        write_json(self.path, {"seconds": self.seconds})
+
+
+def quiet_weeks(world: World, num_weeks: int, folder: Path, tick: Callable[[], None]) -> dict[str, Any]:
     """Passes over weeks in which nothing was injected.
 
     After a decision to retrain the reference moves up to that week, as it does with a retraining; the model stays.
+
+    Args:
+        world: the tables.
+        num_weeks: from the first week on.
+        folder: of what was done; the same call goes on with the rest.
+        tick: called after each week.
     """
     retrained, actions, weeks_named = [], [], 0
     passes, first = iter(watch(world, range(num_weeks), folder / "from-00")), 0
@@ -44,6 +67,7 @@ def quiet_weeks(world: World, num_weeks: int, folder: Path) -> dict[str, Any]:
         found = next(passes)
         actions.append(found.action)
         weeks_named += any(found.named.values())
+        tick()
         if found.action == "retrain":
             retrained.append({"week": f"{START + week * WEEK:%Y-%m-%d}", "reasons": found.reasons})
             world, first = rebased(world, week_end(week)), week + 1

@@ -18,14 +18,13 @@ bench/results/drift_drill.json; ``--small`` trains a few steps, watches three we
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 from typing import Any
 
 from bench import claim, machine
 from bench._examples import examples_of
 from bench._replay_changes import CHANGES
-from bench._replay_drill import PATIENCE, STARTS, Shop, injected, quiet_weeks, resampled, summary
+from bench._replay_drill import PATIENCE, STARTS, Clock, Shop, injected, quiet_weeks, resampled, summary
 from bench._replay_world import NUM_WEEKS, START, build_world, week_end
 from bench.quality import shrunk
 from polymart.config import Settings, Suite, load_suite
@@ -51,25 +50,26 @@ def main() -> None:
 
         keep({"redeploy": redeploy(small=options.small)}, options.small)
         return
-    started = time.monotonic()
     shop = open_shop(options.checkpoint, options.small)
+    clock = Clock(shop.work / "seconds.json")
     num_weeks, starts, patience = (3, STARTS[:1], 1) if options.small else (NUM_WEEKS, STARTS, PATIENCE)
     found: dict[str, Any] = {
-        "year": quiet_weeks(shop.world, num_weeks, shop.work / "year"),
-        "resampled": quiet_weeks(resampled(shop.world), num_weeks, shop.work / "resampled"),
-        "injected": [injected(shop, kind, start, patience) for start in starts for kind in CHANGES],
+        "year": quiet_weeks(shop.world, num_weeks, shop.work / "year", clock.tick),
+        "resampled": quiet_weeks(resampled(shop.world), num_weeks, shop.work / "resampled", clock.tick),
+        "injected": [],
     }
+    for start in starts:
+        for kind in CHANGES:
+            found["injected"].append(injected(shop, kind, start, patience))
+            clock.tick()
     for one in found["injected"]:
         print(
             f"{one['kind']:18} week {one['start']:2} delay {one['delay']} place {one['place']} "
             f"news {one['news']} {one['named'][:3]}",
             flush=True,
         )
-    spent = shop.work / "seconds.json"
-    seconds = time.monotonic() - started + (read_json(spent)["seconds"] if spent.is_file() else 0.0)
-    write_json(spent, {"seconds": seconds})
-    claims(found, seconds)
-    keep({"weeks": [f"{START:%Y-%m-%d}", f"{week_end(num_weeks - 1):%Y-%m-%d}"], "seconds": seconds, **found},
+    claims(found, clock.seconds)
+    keep({"weeks": [f"{START:%Y-%m-%d}", f"{week_end(num_weeks - 1):%Y-%m-%d}"], "seconds": clock.seconds, **found},
          options.small)  # fmt: skip
 
 

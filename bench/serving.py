@@ -35,8 +35,8 @@ from serving.contract.base import MAX_TEXT
 from serving.features import OnlineFeatures
 from serving.packaging import build_bento, packaged_checkpoint
 from serving.precision import MIN_OVERLAP, golden_of_runtime, sample_columns
-from serving.scoring import is_understood
 from serving.server import HOST, Server, free_port, running, serve_environment, started
+from serving.texts import is_understood
 
 CLIENTS = 32
 PER_HEAD, SHARED, OURS = "a pipeline per head", "one eager encoder", "polymart"

@@ -1,6 +1,6 @@
 """From entity keys or text to answers: features, one encoder pass, heads.
 
-Shape suffixes: B examples (always 1 for text), S scores, L lengths of a text in tokens, D hidden size.
+Shape suffixes: B examples, U texts, S scores, D hidden size.
 """
 
 from __future__ import annotations
@@ -10,31 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
-from polymart.config import Task
-from polymart.model.batch import Batch
 from polymart.model.predictor import Predictor
-from polymart.tasks.retrieval import ranked_answers
 from serving.encoding import Vectors
-from serving.encoding.packaged import finds_documents
 from serving.encoding.runtimes import TorchRuntime
 from serving.features import Features
 from serving.refusals import UnknownTaskError
+from serving.texts import TextHeads
 
 RECOMMEND, ADS, DEMAND = "next_category", "coupon_response", "demand"
-"""The task behind each endpoint that reads features; ``/understand`` serves every text-only task."""
-
-
-def is_text_only(task: Task) -> bool:
-    """Whether ``task`` reads one text and nothing else, so that it can share the encoder pass of other such tasks."""
-    others = task.inputs.model_dump(exclude={"text"}, exclude_defaults=True)
-    return bool(task.inputs.text) and not (task.feature_service or others or task.kind == "retrieval")
-
-
-def is_understood(task: Task) -> bool:
-    """Whether ``/understand`` serves ``task``: it judges a text, or finds the documents that answer one."""
-    return is_text_only(task) or finds_documents(task)
+"""The task behind each endpoint that reads features."""
 
 
 class Scorer:
@@ -45,7 +30,7 @@ class Scorer:
         self.features = features
         self.vectors = vectors or Vectors(TorchRuntime(predictor.model.encoder), predictor.checkpoint.tokenizer)
         self.tasks = {task.name: task for task in predictor.checkpoint.suite.tasks}
-        self.text_tasks = [task for task in self.tasks.values() if is_understood(task)]
+        self.texts = TextHeads(predictor)
 
     @property
     def digest(self) -> str:
@@ -70,25 +55,9 @@ class Scorer:
             UnknownTaskError: the release has no text-only task.
             OverloadedError: too many texts wait for the encoder.
         """
-        if not self.text_tasks:
+        if not self.texts.tasks:
             raise self.absent("understands text")
-        lengths = sorted({self.predictor.checkpoint.suite.max_tokens(task) for task in self.text_tasks})
-        text_LD = self.vectors.of_lengths(text, lengths)
-        answers = {}
-        with torch.inference_mode():
-            for task in self.text_tasks:
-                length = lengths.index(self.predictor.checkpoint.suite.max_tokens(task))
-                answers[task.name] = self._understand(task, text_LD[length : length + 1], top)
-        return answers
-
-    def _understand(self, task: Task, text_BD: Tensor, top: int) -> dict[str, Any]:
-        predictor, batch = self.predictor, Batch(size=1, text_index_B=torch.zeros(1, dtype=torch.int64))
-        if finds_documents(task):
-            index = predictor.index(task.name)
-            return ranked_answers(*index.top(batch, top, text_BD), index.items.ids_I)[0]
-        kind = predictor.kinds[task.name]
-        scores_BS = kind.activate(predictor.model(task.name, batch, text_BD).float()).numpy()
-        return kind.decode(scores_BS, predictor.checkpoint.tasks[task.name].labels, top)[0]
+        return self.texts.answers(self.vectors.read(text, self.texts.lengths, self.texts.outputs), top)
 
     def scores(self, task: str, frame: pd.DataFrame) -> np.ndarray:
         """Scores of one head on their natural scale, float32 of shape (B, S), in the order of the rows.

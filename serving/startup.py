@@ -11,13 +11,11 @@ import torch
 from polymart.model.predictor import Predictor
 from serving.encoding import Vectors
 from serving.encoding.packaged import encoder_folder, open_encoder
-from serving.encoding.runtimes import TILE, TorchRuntime, choose_runtime, runtime_name
+from serving.encoding.runtimes import TorchRuntime, choose_runtime, runtime_name
 from serving.features import Features, NoFeatures, OnlineFeatures
 from serving.scoring import Scorer
 from serving.signed import require_signed_release
 
-WARM_TEXTS = (1, 4)
-"""Texts of the warming passes; further shapes cost some milliseconds when they come."""
 _log = logging.getLogger(__name__)
 
 
@@ -47,21 +45,12 @@ def load_scorer(checkpoint: Path, feature_store: str, max_threads: int) -> Score
     # Heads are small and run in many threads at once: more threads for each would only get in their way.
     torch.set_num_threads(threads if isinstance(runtime, TorchRuntime) else 1)
     _log.info("the encoder runs on %s", runtime.name)
+    suite = predictor.checkpoint.suite
+    runtime.warm_up(max(suite.max_tokens(task) for task in suite.tasks))
     scorer = Scorer(predictor, open_features(feature_store), Vectors(runtime, predictor.checkpoint.tokenizer))
-    _warm_up(scorer)
-    return scorer
-
-
-def _warm_up(scorer: Scorer) -> None:
-    """Answer once, and encode texts of every length in tiles."""
-    suite = scorer.predictor.checkpoint.suite
-    longest = max(suite.max_tokens(task) for task in suite.tasks)
-    for texts in WARM_TEXTS:
-        for length in range(TILE, longest + 1, TILE):
-            # Words of this many letters are as many tokens at least; what is too long is cut.
-            scorer.vectors.encode([f"{'a ' * length}{number}" for number in range(texts)], length)
-    if scorer.text_tasks:
+    if scorer.texts.tasks:
         scorer.understand("warm up", 1)
+    return scorer
 
 
 def open_features(feature_store: str) -> Features:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +85,8 @@ def distance_of_numbers(reference: Numbers, current: Numbers) -> Distance:
     ks = float(np.abs(below - at_most).max())
     # Within a cell one function may rise fully before the other begins to.
     ahead = np.maximum(np.abs(below - at_most + after / after.sum()), np.abs(at_most - below + before / before.sum()))
-    edges = cells.highs[ends].tolist()
+    # a cell that holds zeros ends at a number that nobody wants to read, 4e-311
+    edges = [high if abs(high) >= sys.float_info.min else 0.0 for high in cells.highs[ends].tolist()]
     names = [f"up to {edge:.4g}" for edge in edges] + [f"above {edges[-1]:.4g}" if edges else "all"]
     sides = [np.add.reduceat(side, starts) for side in (before, after)]
     ks_high = ks if cells.dropped == 0 else max(ks, float(ahead.max()))

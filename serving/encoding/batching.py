@@ -1,28 +1,39 @@
 """Natural batching: one thread encodes whatever texts wait; while it does, the next batch gathers.
 
-No timer holds a lonely request back, and batches grow with the load by themselves.
+No timer holds a lonely request back, and passes grow with the load by themselves, up to what the runtime takes at its
+best: from there on a longer pass only makes everyone wait. What is made of the vectors is made
+in the same thread, for all texts of a pass at once: heads that ran in the requests' threads would take turns at the
+interpreter's lock with every small product.
+
+Shape suffixes: U texts, D hidden size.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from itertools import groupby, islice
+from itertools import islice
+from typing import Any
 
 import numpy as np
-from prometheus_client import Counter
+from prometheus_client import Counter as Metric
 
 from polymart.model.texts import padded
 from serving.encoding.runtimes import TILE, Runtime
 from serving.refusals import OverloadedError
 
-MAX_BATCH = 128
-"""Most texts taken at once, oldest first, so that nobody waits behind a caller with thousands."""
-PASS = 32
-"""Tokens of padding that cost as much as one more pass (MiniLM in bfloat16 on two cores)."""
-PASSES = Counter("polymart_encoder_passes", "Forward passes of the shared encoder")
-TEXTS = Counter("polymart_encoder_texts", "Texts encoded; those found in the cache are not")
+Read = Callable[[np.ndarray], Sequence[Any]]
+"""What to make of the vectors of several texts: (U, D) to U results, each made from its own row alone."""
+Key = tuple[bytes, Read]
+"""A digest of a text's token ids, and what is to be made of its vector; equal keys share one result."""
+PASS = 128
+"""Tokens of padding that cost as much as one more pass: MiniLM in bfloat16 on two cores, whose weights every pass reads
+anew, and all heads.
+"""
+PASSES = Metric("polymart_encoder_passes", "Forward passes of the shared encoder")
+TEXTS = Metric("polymart_encoder_texts", "Texts encoded; those found in the cache are not")
 
 
 class Batcher:
@@ -36,16 +47,16 @@ class Batcher:
 
     def __init__(self, runtime: Runtime, pad: int, max_waiting: int) -> None:
         self.runtime, self.pad, self.max_waiting = runtime, pad, max_waiting
-        self._waiting: dict[bytes, np.ndarray] = {}
-        self._answers: dict[bytes, Future[np.ndarray]] = {}
+        self._waiting: dict[Key, np.ndarray] = {}
+        self._answers: dict[Key, Future[Any]] = {}
         """Of the texts that wait and of those being encoded: equal texts of several callers share one."""
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="polymart-encoder", daemon=True)
         self._thread.start()
 
-    def submit(self, texts: Mapping[bytes, np.ndarray]) -> dict[bytes, Future[np.ndarray]]:
-        """The coming vector of each text, given by its token ids and by a key that equal texts share.
+    def submit(self, texts: Mapping[Key, np.ndarray]) -> dict[Key, Future[Any]]:
+        """The coming result of each text, given by its key and its token ids.
 
         Raises:
             OverloadedError: `max_waiting` texts wait already, or the service stops.
@@ -70,50 +81,77 @@ class Batcher:
         self._thread.join()
 
     def _work(self) -> None:
-        while batch := self._take():
-            for bucket in buckets(batch):
-                self._encode(bucket)
+        while texts := self._take():
+            self._encode(texts)
 
-    def _take(self) -> dict[bytes, np.ndarray]:
-        """The oldest texts that wait; empty when the batcher was closed."""
+    def _take(self) -> dict[Key, np.ndarray]:
+        """The texts of the next pass; empty when the batcher was closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
-            return {key: self._waiting.pop(key) for key in list(islice(self._waiting, MAX_BATCH))}
+            return {key: self._waiting.pop(key) for key in next_pass(self._waiting, self.runtime.pass_tokens)}
 
-    def _encode(self, bucket: Mapping[bytes, np.ndarray]) -> None:
-        tokens, mask = padded(list(bucket.values()), self.pad)
+    def _encode(self, texts: Mapping[Key, np.ndarray]) -> None:
+        tokens, mask = padded(list(texts.values()), self.pad)
         PASSES.inc()
-        TEXTS.inc(len(bucket))
+        TEXTS.inc(len(texts))
         try:
             vectors_UD = self.runtime.encode(tokens.numpy(), mask.numpy())
-        except Exception as error:  # whatever the runtime raises belongs to the callers; the thread must go on
-            for key in bucket:
+            results = _read(list(texts), vectors_UD)
+        except Exception as error:  # whatever is raised belongs to the callers; the thread must go on
+            for key in texts:
                 self._answer(key).set_exception(error)
         else:
-            for key, vector_D in zip(bucket, vectors_UD, strict=True):
-                self._answer(key).set_result(vector_D)
+            for key, result in results.items():
+                self._answer(key).set_result(result)
 
-    def _answer(self, key: bytes) -> Future[np.ndarray]:
+    def _answer(self, key: Key) -> Future[Any]:
         with self._changed:
             return self._answers.pop(key)
 
 
-def buckets(texts: Mapping[bytes, np.ndarray]) -> Iterator[dict[bytes, np.ndarray]]:
-    """``texts`` in groups of similar length, longest first: shorter texts get a pass of their own where padding them
-    would cost more.
+def _read(keys: Sequence[Key], vectors_UD: np.ndarray) -> dict[Key, Any]:
+    """What each of ``keys`` asks to be made of its row of ``vectors_UD``."""
+    results: dict[Key, Any] = {}
+    for read in dict.fromkeys(read for _, read in keys):
+        rows = [row for row, (_, asked) in enumerate(keys) if asked == read]
+        results |= zip((keys[row] for row in rows), read(vectors_UD[rows]), strict=True)
+    return results
+
+
+def next_pass(waiting: Mapping[Key, np.ndarray], most_tokens: int) -> list[Key]:
+    """The texts to encode now: the oldest, and those that wait and share its pass in the cheapest `passes`.
+
+    No pass holds more than ``most_tokens``, padding included, so that whoever comes next waits for a short one; the
+    oldest come first. One text alone may be longer.
+
+    Args:
+        waiting: token ids by key, oldest first.
+        most_tokens: of a pass.
     """
-    bucket: dict[bytes, np.ndarray] = {}
-    longest = 0
-    for tiles, keys in groupby(sorted(texts, key=lambda key: -_tiles(texts[key])), key=lambda key: _tiles(texts[key])):
-        group = {key: texts[key] for key in keys}
-        if bucket and len(group) * (longest - tiles) * TILE > PASS:
-            yield bucket
-            bucket = {}
-        longest = longest if bucket else tiles
-        bucket |= group
-    if bucket:
-        yield bucket
+    tiles = {key: -(-len(ids) // TILE) for key, ids in waiting.items()}
+    oldest = next(iter(tiles.values()), 0)
+    shortest, longest = next((one for one in passes(Counter(tiles.values())) if oldest <= one[1]), (0, 0))
+    room = max(1, most_tokens // max(1, longest * TILE))
+    return list(islice((key for key, length in tiles.items() if shortest <= length <= longest), room))
 
 
-def _tiles(ids: np.ndarray) -> int:
-    return -(-len(ids) // TILE)
+def passes(texts: Mapping[int, int]) -> list[tuple[int, int]]:
+    """The cheapest way to encode texts of several lengths, where a pass costs as much as `PASS` tokens of padding.
+
+    Args:
+        texts: how many there are of each length in tiles.
+
+    Returns:
+        Shortest and longest length of each pass, ascending.
+    """
+    lengths = sorted(texts)
+    best: list[tuple[int, list[tuple[int, int]]]] = [(0, [])]
+    """Least cost of the shortest lengths, and its passes: of none, of one, ..."""
+    for end, longest in enumerate(lengths):
+        ways = []
+        for start in range(end + 1):
+            cost, before = best[start]
+            padding = sum(texts[length] * (longest - length) for length in lengths[start:end]) * TILE
+            ways.append((cost + PASS + padding, [*before, (lengths[start], longest)]))
+        best.append(min(ways))
+    return best[-1][1]

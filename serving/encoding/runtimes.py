@@ -28,15 +28,24 @@ SETTING = "POLYMART_RUNTIME"
 RUNTIMES = ("torch-float32", "torch-bfloat16", "openvino-float32", "openvino-bfloat16")
 TILE = 16
 """Tokens that the processor's matrix units take at once."""
+CPU_TOKENS, GPU_TOKENS = 512, 32_768
+"""Tokens of a pass from which on more of them in a pass make none of them cheaper."""
+SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+"""Texts of a pass are padded to one of these numbers, or to a multiple of the last."""
 
 
 class Runtime(Protocol):
     """One way through the encoder; called from one thread only."""
 
     name: str
+    pass_tokens: int
+    """Tokens of a pass, padding included, that `encode` should be given at most."""
 
     def encode(self, tokens_UT: np.ndarray, mask_UT: np.ndarray) -> np.ndarray:
         """Vectors of padded token ids, float32 of shape (U, D)."""
+
+    def warm_up(self, longest: int) -> None:
+        """Do once what every shape of texts up to ``longest`` tokens costs once."""
 
 
 class TorchRuntime:
@@ -46,6 +55,12 @@ class TorchRuntime:
         self.name = "torch-float32" if dtype is torch.float32 else "torch-bfloat16"
         self.encoder, self.dtype = encoder, dtype
         self.device = next(encoder.parameters()).device
+        self.pass_tokens = CPU_TOKENS if self.device.type == "cpu" else GPU_TOKENS
+
+    def warm_up(self, longest: int) -> None:
+        """See `Runtime.warm_up`; the largest pass takes the memory that all others need."""
+        for texts in (1, self.pass_tokens // longest):
+            self.encode(*_blank(texts, longest))
 
     def encode(self, tokens_UT: np.ndarray, mask_UT: np.ndarray) -> np.ndarray:
         """See `Runtime.encode`."""
@@ -66,7 +81,7 @@ class OpenVinoRuntime:
     """
 
     def __init__(self, trunk: Path, threads: int, precision: str) -> None:
-        self.name = f"openvino-{precision}"
+        self.name, self.pass_tokens = f"openvino-{precision}", CPU_TOKENS
         settings = {
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads,
@@ -79,15 +94,34 @@ class OpenVinoRuntime:
     def encode(self, tokens_UT: np.ndarray, mask_UT: np.ndarray) -> np.ndarray:
         """See `Runtime.encode`.
 
-        Every new shape costs several milliseconds once, so shapes are rounded up: texts to multiples of 4 (from 8
-        on), tokens to multiples of `TILE`.
+        Every new shape costs some ten milliseconds once, so shapes are rounded up: texts to `SIZES`, tokens to
+        multiples of `TILE`. That leaves few enough to have met them all before the first request.
         """
         texts, tokens = tokens_UT.shape
-        pad = ((0, 0 if texts < 8 else -texts % 4), (0, -tokens % TILE))
-        inputs = (
-            np.pad(np.pad(part, (pad[0], (0, 0)), mode="edge"), ((0, 0), pad[1])) for part in (tokens_UT, mask_UT)
-        )
-        return np.array(self._request.infer(list(inputs))[0][:texts])
+        padded, mask = _blank(rounded_up(texts), tokens + -tokens % TILE)
+        padded[:texts, :tokens], mask[:texts] = tokens_UT, 0
+        mask[:texts, :tokens] = mask_UT
+        return np.array(self._request.infer([padded, mask])[0][:texts])
+
+    def warm_up(self, longest: int) -> None:
+        """See `Runtime.warm_up`."""
+        for tokens in range(TILE, longest + TILE, TILE):
+            for texts in SIZES:
+                if texts * tokens <= self.pass_tokens:
+                    self.encode(*_blank(texts, tokens))
+
+
+def rounded_up(texts: int) -> int:
+    """The number of texts that a pass of ``texts`` is padded to."""
+    largest = SIZES[-1]
+    return next((size for size in SIZES if size >= texts), -(-texts // largest) * largest)
+
+
+def _blank(texts: int, tokens: int) -> tuple[np.ndarray, np.ndarray]:
+    """Token ids and mask of texts of one padding token each: a text must have one."""
+    mask = np.zeros((texts, tokens), np.int64)
+    mask[:, 0] = 1
+    return np.zeros((texts, tokens), np.int64), mask
 
 
 def runtime_name(packaged: Path) -> str:

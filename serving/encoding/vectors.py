@@ -1,4 +1,4 @@
-"""Texts to vectors, from any thread, each distinct text once.
+"""Texts to vectors, or to what is read from them, from any thread, each distinct text once.
 
 Shape suffixes: U texts, D hidden size.
 """
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +19,12 @@ from torch import Tensor
 
 from polymart.model.batch import Batch
 from polymart.model.texts import clean_text, fit_tokenizer, longest_text, padding_id, token_ids
-from serving.encoding.batching import Batcher
+from serving.encoding.batching import Batcher, Key, Read
 from serving.encoding.runtimes import Runtime
 from serving.refusals import OverloadedError
 
 CACHED = 20_000
-"""Vectors kept, some 2 kB each with what finds them: about 40 MB."""
+"""Vectors, or what was read from one, that are kept: some 2 kB each with what finds them, about 40 MB."""
 MAX_WAITING = 512
 TIMEOUT_S = 30.0
 
@@ -31,14 +32,14 @@ TIMEOUT_S = 30.0
 class Vectors:
     """The shared encoder as many threads use it.
 
-    A cache entry is found by a digest of the text's token ids as they are read: texts that the tokenizer does not
-    tell apart, and a short text under several limits, are encoded once. The cache belongs to this object and its one
-    trunk, so the trunk's version needs no place in the key.
+    A cache entry is found by a digest of the text's token ids as they are read, and by what is read from its vector:
+    texts that the tokenizer does not tell apart, and a short text under several limits, are encoded once. The cache
+    belongs to this object and its one trunk, so the trunk's version needs no place in the key.
 
     Args:
         runtime: runs the forward passes.
         tokenizer: the checkpoint's.
-        cached: vectors kept, the least recently used dropped first.
+        cached: entries kept, the least recently used dropped first.
         max_waiting: texts that may wait for the encoder.
     """
 
@@ -48,7 +49,7 @@ class Vectors:
         self.runtime = runtime
         self.tokenizer_of = cache(lambda max_tokens: fit_tokenizer(tokenizer, max_tokens))
         self._batcher = Batcher(runtime, padding_id(tokenizer), max_waiting)
-        self._cache: LRUCache[bytes, np.ndarray] = LRUCache(cached)
+        self._cache: LRUCache[Key, Any] = LRUCache(cached)
         self._lock = threading.Lock()
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> Tensor:
@@ -59,13 +60,20 @@ class Vectors:
         """
         return self.of_tokens(self._tokenised(texts, max_tokens))
 
-    def of_lengths(self, text: str, max_tokens: Sequence[int]) -> Tensor:
-        """Vectors of one text cut to each of ``max_tokens``, together: what is the same text after all is encoded once.
+    def read(self, text: str, max_tokens: Sequence[int], read: Read) -> list[Any]:
+        """What ``read`` makes of the vectors of one text cut to each of ``max_tokens``; what is the same text after
+        all is encoded once.
+
+        Args:
+            text: any.
+            max_tokens: lengths, each at least one token.
+            read: runs in the encoder's thread, on the texts of many callers; the same object every time, since
+                results are kept by it (a bound method of one object is the same).
 
         Raises:
             OverloadedError: too many texts wait already, or the encoder takes too long.
         """
-        return self.of_tokens([self._tokenised([text], length)[0] for length in max_tokens])
+        return self._results([self._tokenised([text], length)[0] for length in max_tokens], read)
 
     def of_batch(self, batch: Batch) -> Tensor | None:
         """Vectors of a batch's unique texts; None where its task reads no text.
@@ -84,7 +92,10 @@ class Vectors:
         Raises:
             OverloadedError: too many texts wait already, or the encoder takes too long.
         """
-        keys = [blake2b(ids.tobytes(), digest_size=16).digest() for ids in texts]
+        return torch.from_numpy(np.stack(self._results(texts, list)))
+
+    def _results(self, texts: Sequence[np.ndarray], read: Read) -> list[Any]:
+        keys: list[Key] = [(blake2b(ids.tobytes(), digest_size=16).digest(), read) for ids in texts]
         with self._lock:
             found = {key: self._cache[key] for key in keys if key in self._cache}
         fresh = {key: ids for key, ids in zip(keys, texts, strict=True) if key not in found}
@@ -99,7 +110,7 @@ class Vectors:
             with self._lock:
                 self._cache.update(new)
             found |= new
-        return torch.from_numpy(np.stack([found[key] for key in keys]))
+        return [found[key] for key in keys]
 
     def _tokenised(self, texts: Sequence[str], max_tokens: int) -> list[np.ndarray]:
         tokenizer = self.tokenizer_of(max_tokens)

@@ -11,7 +11,7 @@ import pandas as pd
 from serving.answers.picture import is_picture_only
 from serving.contract import MAX_PICTURE, MAX_TEXT, MAX_TOP
 from serving.golden.records import Golden, Reference, named_scores
-from serving.scoring import is_understood
+from serving.texts import is_understood
 
 EVERY = 10**6
 """More than any label map or catalogue holds: the service may answer with any of it."""

@@ -18,7 +18,8 @@ from serving.catalogue import NEXT_PRODUCT, SEARCH
 from serving.features import Features
 from serving.golden import catalogue, entities, inputs
 from serving.golden.records import Endpoint, Golden, Reference, Scores, named_scores
-from serving.scoring import ADS, DEMAND, RECOMMEND, is_understood
+from serving.scoring import ADS, DEMAND, RECOMMEND
+from serving.texts import is_understood
 
 
 def _of_tasks(answer: dict[str, Any]) -> Scores:

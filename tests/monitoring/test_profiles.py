@@ -250,3 +250,11 @@ def test_what_cannot_be_profiled_is_named(table, tmp_path):
     (tmp_path / "torn.json").write_text('{"version": 1, "rows": 2}')
     with pytest.raises(MonitoringError, match="no whole profile"):
         read_profile(tmp_path / "torn.json")
+
+
+def test_a_bucket_of_zeros_ends_at_zero():
+    """Many distinct values share cells, and the one that holds zeros ends at the smallest number above."""
+    values = np.concatenate([np.zeros(30_000), np.random.default_rng(17).normal(5.0, 1.0, 30_000)])
+    numbers = Numbers.of(values)
+    assert numbers.dropped > 0
+    assert distance_of_numbers(numbers, numbers).buckets[0] == "up to 0"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from polymart.model.predictor import Predictor
 from serving.encoding import Vectors
-from serving.encoding.batching import PASS, buckets
+from serving.encoding.batching import PASS, next_pass, passes
 from serving.encoding.runtimes import TILE, TorchRuntime
 from serving.features import OnlineFeatures
 from serving.refusals import OverloadedError
@@ -89,11 +89,12 @@ def test_what_waits_during_a_pass_becomes_the_next_batch(vectors: Vectors, runti
 
 def test_equal_texts_that_wait_share_one_answer(vectors: Vectors, runtime: CountingRuntime) -> None:
     runtime.go.clear()
-    texts = {b"key": np.array([2, 4, 3])}
+    key = (b"key", list)
+    texts = {key: np.array([2, 4, 3])}
     first, second = vectors._batcher.submit(texts), vectors._batcher.submit(texts)
-    assert first[b"key"] is second[b"key"]
+    assert first[key] is second[key]
     runtime.go.set()
-    assert first[b"key"].result(60).shape == (32,)
+    assert first[key].result(60).shape == (32,)
 
 
 def test_more_than_the_bound_is_refused_and_what_waits_is_answered(vectors: Vectors, runtime: CountingRuntime) -> None:
@@ -121,22 +122,75 @@ def test_a_failed_pass_reaches_its_callers_and_the_next_one_works(
     assert vectors.encode(["milk"], 8).shape == (1, 32)
 
 
+def test_a_vector_and_what_is_read_from_it_do_not_get_in_each_others_way(
+    vectors: Vectors, runtime: CountingRuntime
+) -> None:
+    def lengths(vectors_UD: np.ndarray) -> list[float]:
+        return np.linalg.norm(vectors_UD, axis=1).tolist()
+
+    vector_UD = vectors.encode(["milk"], 8)
+    found = vectors.read("milk", (8, 40), lengths)
+    assert found == pytest.approx([float(vector_UD.norm())] * 2)
+    assert vectors.read("milk", (8,), lengths) == found[:1]
+    assert vectors.encode(["milk"], 8).equal(vector_UD)
+    assert runtime.sizes == [1, 1], "one pass for the vector and one for what is read from it; then both are kept"
+
+
+def test_what_is_read_from_a_mixed_batch_comes_from_the_right_rows(vectors: Vectors, runtime: CountingRuntime) -> None:
+    def doubled(vectors_UD: np.ndarray) -> list[np.ndarray]:
+        return list(2 * vectors_UD)
+
+    runtime.go.clear()
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(vectors.encode, ["tea"], 8)
+        assert runtime.started.wait(60)
+        plain = pool.submit(vectors.encode, ["refund"], 8)
+        twice = [pool.submit(vectors.read, text, (8,), doubled) for text in ("card", "milk")]
+        while len(vectors._batcher._waiting) < 3:
+            pass
+        runtime.go.set()
+        first.result(60)
+    assert runtime.sizes == [1, 3]
+    expected = vectors.encode(["refund", "card", "milk"], 8)
+    torch.testing.assert_close(plain.result(), expected[:1])
+    torch.testing.assert_close(torch.tensor(np.array([one.result()[0] for one in twice])), 2 * expected[1:])
+
+
 def test_the_cache_is_bounded(vectors: Vectors) -> None:
     for number in range(20):
         vectors.encode(["a" * (number + 1)], 40)
     assert len(vectors._cache) == 8
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(1, 200), max_size=40))
-def test_buckets_hold_every_text_once_and_pad_little(lengths: list[int]) -> None:
-    texts = {bytes([number]): np.zeros(length, np.int64) for number, length in enumerate(lengths)}
-    found = list(buckets(texts))
-    assert sorted(key for bucket in found for key in bucket) == sorted(texts)
-    for bucket in found:
-        tiles = Counter(-(-len(ids) // TILE) for ids in bucket.values())
-        for size, count in tiles.items():
-            assert count * (max(tiles) - size) * TILE <= PASS, "these texts deserve a pass of their own"
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=60), st.integers(16, 600))
+def test_passes_take_the_oldest_and_hold_every_text_once(lengths: list[int], most_tokens: int) -> None:
+    waiting = {(bytes([number]), list): np.zeros(length, np.int64) for number, length in enumerate(lengths)}
+    seen = []
+    while waiting:
+        chosen = next_pass(waiting, most_tokens)
+        assert chosen[0] == next(iter(waiting))
+        longest = max(-(-len(waiting[key]) // TILE) for key in chosen)
+        assert len(chosen) == 1 or len(chosen) * longest * TILE <= most_tokens
+        seen += chosen
+        waiting = {key: ids for key, ids in waiting.items() if key not in chosen}
+    assert len(seen) == len(set(seen)) == len(lengths)
+
+
+def cost(texts: dict[int, int], ends: tuple[int, ...]) -> int:
+    """Of passes that end at these lengths, in tokens."""
+    padding = sum(count * (min(end for end in ends if end >= length) - length) for length, count in texts.items())
+    return len(ends) * PASS + padding * TILE
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.integers(1, 10), st.integers(1, 30), min_size=1, max_size=6))
+def test_no_other_passes_are_cheaper(texts: dict[int, int]) -> None:
+    found = passes(texts)
+    assert [length for first, last in found for length in sorted(texts) if first <= length <= last] == sorted(texts)
+    *others, longest = sorted(texts)
+    every = [(*some, longest) for size in range(len(texts)) for some in combinations(others, size)]
+    assert cost(texts, tuple(last for _, last in found)) == min(cost(texts, ends) for ends in every)
 
 
 def test_many_threads_get_the_answers_of_one(predictor: Predictor, feature_store: Path) -> None:

@@ -28,7 +28,7 @@ from polymart.training.checkpoint import Checkpoint, TaskState
 from serving.encoding import Vectors
 from serving.encoding import trunk as trunk_module
 from serving.encoding.packaged import finds_documents, open_encoder, package_encoder
-from serving.encoding.runtimes import SETTING, OpenVinoRuntime, Runtime, TorchRuntime, choose_runtime
+from serving.encoding.runtimes import SETTING, OpenVinoRuntime, Runtime, TorchRuntime, choose_runtime, rounded_up
 from serving.encoding.silent import openvino
 from serving.encoding.trunk import TRUNK, save_trunk
 from serving.features import NoFeatures
@@ -49,7 +49,10 @@ class Counting:
     name = "counting"
 
     def __init__(self, runtime: Runtime) -> None:
-        self.runtime, self.passes = runtime, []
+        self.runtime, self.pass_tokens, self.passes = runtime, runtime.pass_tokens, []
+
+    def warm_up(self, longest: int) -> None:
+        self.runtime.warm_up(longest)
 
     def encode(self, tokens_UT: np.ndarray, mask_UT: np.ndarray) -> np.ndarray:
         self.passes.append(len(tokens_UT))
@@ -106,6 +109,16 @@ def test_the_packaged_trunk_gives_the_trained_vectors_whatever_is_encoded_beside
     assert cosine_similarity(found_UD, expected_UD).min() > cosine
     alone_UD = torch.cat([encoded(runtime, predictor, [text]) for text in TEXTS])
     torch.testing.assert_close(alone_UD, found_UD, atol=1e-6, rtol=0)
+
+
+def test_a_pass_of_many_texts_is_padded_and_cut_back(predictor: Predictor, packaged: Path) -> None:
+    runtime = OpenVinoRuntime(packaged / TRUNK, 1, "float32")
+    runtime.warm_up(16)
+    tokens_UT, mask_UT = np.full((35, 5), 7), np.ones((35, 5), np.int64)
+    found_UD = runtime.encode(tokens_UT, mask_UT)
+    assert found_UD.shape == (35, 32)
+    np.testing.assert_allclose(found_UD, np.tile(found_UD[:1], (35, 1)), atol=1e-6)
+    assert [rounded_up(texts) for texts in (1, 5, 12, 13, 32, 33, 65)] == [1, 6, 12, 16, 32, 64, 96]
 
 
 def test_equal_trunks_have_equal_bytes(predictor: Predictor, packaged: Path, tmp_path: Path) -> None:
