@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,11 @@ from serving.scoring import Scorer
 class DirectVectors(Vectors):
     """Vectors by eager float32 passes in the caller's thread; nothing is kept, nobody waits for others."""
 
-    def _results(self, texts: Sequence[np.ndarray], read: Read) -> list[Any]:
+    def _coming(self, texts: Sequence[np.ndarray], read: Read) -> Callable[[], list[Any]]:
         places = {ids.tobytes(): ids for ids in texts}
         tokens, mask = padded(list(places.values()), padding_id(self.tokenizer_of(1)))
         results = dict(zip(places, read(self.runtime.encode(tokens.numpy(), mask.numpy())), strict=True))
-        return [results[ids.tobytes()] for ids in texts]
+        return lambda: [results[ids.tobytes()] for ids in texts]
 
 
 def direct_scorer(checkpoint: Path) -> Scorer:

@@ -13,7 +13,8 @@ from polymart.config import Settings, Suite, Task
 from polymart.data.archives import fetch
 from polymart.data.example_index import TaskExamples, read_examples, read_examples_index
 from polymart.data.items import read_items
-from polymart.errors import TrainingError
+from polymart.errors import SuiteError, TrainingError
+from polymart.files import read_json
 from polymart.model.encoder import TextEncoder
 from polymart.model.image import ImageTower
 from polymart.model.inputs import Collator
@@ -64,14 +65,27 @@ class Material:
         return model
 
 
+def _require_positions(suite: Suite, encoder: Path) -> None:
+    """Refuse limits that the encoder's positions do not reach: it would fail at the first text so long."""
+    config = encoder / "config.json"
+    positions = read_json(config).get("max_position_embeddings") if config.is_file() else None
+    for task in suite.tasks:
+        if task.inputs.text and positions is not None and suite.max_tokens(task) > positions:
+            raise SuiteError(
+                f"task {task.name!r} reads {suite.max_tokens(task)} tokens, the encoder in {encoder} at most {positions}",
+                remedy="lower max_tokens of the task or of the encoder in the suite",
+            )
+
+
 def load_material(examples: Path, encoder: Path, suite: Suite) -> Material:
     """Read the examples of every task of ``suite`` that has some.
 
     Raises:
         TrainingError: no task has data, or a task has no training or validation rows or a single label.
         LabelError: a label stands outside its label map.
-        SuiteError: a ranking task's clusters part the rows of a query.
+        SuiteError: a ranking task's clusters part the rows of a query; a task reads longer texts than the encoder.
     """
+    _require_positions(suite, encoder)
     index = read_examples_index(examples)
     tasks = [task for task in suite.tasks if task.name in index.tasks]
     if not tasks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -23,7 +24,7 @@ def recommend(scorer: Scorer, catalogue: Catalogue, request: RecommendRequest) -
     """
     household = [{"household_id": request.household_id}]
     items: list[dict[str, Any]] = []
-    products: list[dict[str, Any]] = []
+    products: Callable[[], list[dict[str, Any]]] = list
     rows, degraded = pd.DataFrame(), False
     if catalogue.ranking is not None:
         rows, degraded = rows_or_defaults(scorer, NEXT_PRODUCT, household)
@@ -33,14 +34,15 @@ def recommend(scorer: Scorer, catalogue: Catalogue, request: RecommendRequest) -
         if rows.empty or not set(scorer.predictor.columns(RECOMMEND)) <= set(rows):
             rows, degraded = rows_or_defaults(scorer, RECOMMEND, household)
         items = scorer.answer(RECOMMEND, rows, request.top)[0]["items"]
-    return {"items": items, "products": products, "degraded": degraded}
+    return {"items": items, "products": products(), "degraded": degraded}
 
 
 def _products(
     scorer: Scorer, ranking: ProductRanking, rows: pd.DataFrame, request: RecommendRequest
-) -> list[dict[str, Any]]:
+) -> Callable[[], list[dict[str, Any]]]:
+    """What ranks the products once the household's history is encoded, which begins here."""
     rules = Rules(**request.model_dump(exclude={"household_id"}))
     batch, device = scorer.predictor.collators[NEXT_PRODUCT](rows), scorer.predictor.device
-    text_BD = scorer.vectors.of_batch(batch)
-    assert text_BD is not None, "next_product reads a text"
-    return ranking.top(batch.to(device), text_BD.to(device), rules)
+    text = scorer.vectors.coming(batch)
+    assert text is not None, "next_product reads a text"
+    return lambda: ranking.top(batch.to(device), text().to(device), rules)

@@ -38,7 +38,8 @@ class MappedVectors:
     """What `write_vectors` wrote; safe to use from several threads."""
 
     def __init__(self, folder: Path) -> None:
-        self.vectors_VD: np.ndarray = np.load(folder / VECTORS, mmap_mode="r")
+        # as a plain array: every row chosen from a `numpy.memmap` would be made one again
+        self.vectors_VD: np.ndarray = np.asarray(np.load(folder / VECTORS, mmap_mode="r"))
         index = Index.restore(str(folder / INDEX), view=True)
         assert index is not None, "its digest was verified"
         index.expansion_search = EXPANSION_SEARCH  # type: ignore[misc]  # its setter is not annotated as one

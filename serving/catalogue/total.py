@@ -23,16 +23,17 @@ class Total:
     """Estimates Z of the module's formula; exact where the index finds every text."""
 
     def __init__(self, mass_V: np.ndarray, vectors_VD: np.ndarray, scale: float) -> None:
-        self.mass_V, self.scale = mass_V, scale
-        middles_S = (np.arange(SAMPLE) + 0.5) / SAMPLE * mass_V.sum()
+        self.mass_V, self.scale, self.mass = mass_V, scale, float(mass_V.sum())
+        middles_S = (np.arange(SAMPLE) + 0.5) / SAMPLE * self.mass
         self.sample_S = np.searchsorted(np.cumsum(mass_V), middles_S).clip(max=len(mass_V) - 1)
         self.sampled_SD = vectors_VD[self.sample_S]
 
     def __call__(self, query_D: np.ndarray, texts_K: np.ndarray, cosine_K: np.ndarray) -> float:
         """Z for a query whose cosines with the distinct texts found are known."""
         found = float(self.mass_V[texts_K] @ np.exp(self.scale * cosine_K.astype(np.float64)))
-        unfound_SD = self.sampled_SD[~np.isin(self.sample_S, texts_K)]
-        if not len(unfound_SD):
+        unfound_S = ~np.isin(self.sample_S, texts_K)
+        if not unfound_S.any():
             return found
-        rest = float(self.mass_V.sum() - self.mass_V[texts_K].sum())
-        return found + rest * float(np.exp(self.scale * (unfound_SD @ query_D).astype(np.float64)).mean())
+        rest = self.mass - float(self.mass_V[texts_K].sum())
+        cosine_S = (self.sampled_SD @ query_D)[unfound_S]  # choosing vectors first would copy them
+        return found + rest * float(np.exp(self.scale * cosine_S.astype(np.float64)).mean())

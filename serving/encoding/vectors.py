@@ -6,7 +6,7 @@ Shape suffixes: U texts, D hidden size.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import blake2b
 from typing import Any
@@ -73,7 +73,7 @@ class Vectors:
         Raises:
             OverloadedError: too many texts wait already, or the encoder takes too long.
         """
-        return self._results([self._tokenised([text], length)[0] for length in max_tokens], read)
+        return self._coming([self._tokenised([text], length)[0] for length in max_tokens], read)()
 
     def of_batch(self, batch: Batch) -> Tensor | None:
         """Vectors of a batch's unique texts; None where its task reads no text.
@@ -81,10 +81,21 @@ class Vectors:
         Raises:
             OverloadedError: too many texts wait already, or the encoder takes too long.
         """
+        coming = self.coming(batch)
+        return None if coming is None else coming()
+
+    def coming(self, batch: Batch) -> Callable[[], Tensor] | None:
+        """The same for a caller who has other work to do meanwhile: what waits for the vectors, raising as `of_batch`.
+
+        Raises:
+            OverloadedError: too many texts wait already.
+        """
         if batch.tokens_UT is None or batch.mask_UT is None:
             return None
         lengths = batch.mask_UT.sum(1).tolist()
-        return self.of_tokens([ids[:length] for ids, length in zip(batch.tokens_UT.numpy(), lengths, strict=True)])
+        texts = [ids[:length] for ids, length in zip(batch.tokens_UT.numpy(), lengths, strict=True)]
+        results = self._coming(texts, list)
+        return lambda: torch.from_numpy(np.stack(results()))
 
     def of_tokens(self, texts: Sequence[np.ndarray]) -> Tensor:
         """Vectors of texts given by their token ids without padding, shape (U, D).
@@ -92,15 +103,16 @@ class Vectors:
         Raises:
             OverloadedError: too many texts wait already, or the encoder takes too long.
         """
-        return torch.from_numpy(np.stack(self._results(texts, list)))
+        return torch.from_numpy(np.stack(self._coming(texts, list)()))
 
-    def _results(self, texts: Sequence[np.ndarray], read: Read) -> list[Any]:
+    def _coming(self, texts: Sequence[np.ndarray], read: Read) -> Callable[[], list[Any]]:
         keys: list[Key] = [(blake2b(ids.tobytes(), digest_size=16).digest(), read) for ids in texts]
         with self._lock:
             found = {key: self._cache[key] for key in keys if key in self._cache}
         fresh = {key: ids for key, ids in zip(keys, texts, strict=True) if key not in found}
-        if fresh:
-            answers = self._batcher.submit(fresh)
+        answers = self._batcher.submit(fresh) if fresh else {}
+
+        def results() -> list[Any]:
             try:
                 new = {key: answer.result(TIMEOUT_S) for key, answer in answers.items()}
             except TimeoutError as error:
@@ -109,8 +121,9 @@ class Vectors:
                 ) from error
             with self._lock:
                 self._cache.update(new)
-            found |= new
-        return [found[key] for key in keys]
+            return [found[key] if key in found else new[key] for key in keys]
+
+        return results
 
     def _tokenised(self, texts: Sequence[str], max_tokens: int) -> list[np.ndarray]:
         tokenizer = self.tokenizer_of(max_tokens)
