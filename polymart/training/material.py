@@ -70,9 +70,10 @@ def _require_positions(suite: Suite, encoder: Path) -> None:
     config = encoder / "config.json"
     positions = read_json(config).get("max_position_embeddings") if config.is_file() else None
     for task in suite.tasks:
-        if task.inputs.text and positions is not None and suite.max_tokens(task) > positions:
+        asked = suite.max_tokens(task)
+        if task.inputs.text and positions is not None and asked > positions:
             raise SuiteError(
-                f"task {task.name!r} reads {suite.max_tokens(task)} tokens, the encoder in {encoder} at most {positions}",
+                f"task {task.name!r} reads {asked} tokens, the encoder in {encoder} at most {positions}",
                 remedy="lower max_tokens of the task or of the encoder in the suite",
             )
 

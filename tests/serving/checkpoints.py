@@ -103,7 +103,7 @@ def save_tiny_checkpoint(folder: Path, suite: Suite, seed: int = 1) -> str:
     tokenizer = _tokenizer()
     config = BertConfig(
         vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=64, max_position_embeddings=128,
+        intermediate_size=64, max_position_embeddings=64,
     )  # fmt: skip
     tables = example_tables()
     states = {

@@ -114,7 +114,7 @@ def save_till(folder: Path, suite: Suite, scratch: Path) -> None:
                              statistics=fit_statistics(tables[task.name], task.inputs, 0))
         for task in suite.tasks
     }  # fmt: skip
-    encoder = TextEncoder(tiny_bert(tokenizer.get_vocab_size(), 0), 2)
+    encoder = TextEncoder(tiny_bert(tokenizer.get_vocab_size(), 0, positions=128), 2)
     image = None
     if any(task.inputs.image for task in suite.tasks):
         image = ImageTower.from_pretrained(write_backbone(scratch), encoder.width)

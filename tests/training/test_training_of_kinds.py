@@ -139,7 +139,7 @@ def test_clusters_that_part_a_query_are_refused_before_the_first_step(tmp_path):
 def test_texts_longer_than_the_encoder_reads_are_refused_before_the_first_step(tmp_path):
     task = SUITE.task("relevance").model_copy(update={"max_tokens": 300})
     encoder = write_tiny_encoder(tmp_path / "encoder")
-    with pytest.raises(SuiteError, match="task 'relevance' reads 300 tokens, the encoder in .* at most 128"):
+    with pytest.raises(SuiteError, match=r"task 'relevance' reads 300 tokens, the encoder in .* at most 64"):
         train_suite(tmp_path, encoder, SUITE.model_copy(update={"tasks": [task]}), tmp_path / "out", pytest.fail)
 
 
