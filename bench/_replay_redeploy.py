@@ -3,6 +3,9 @@
 A release that was trained four weeks earlier runs. Its newest windows are changed (every number of the demand task is
 worth half as much again), so the monitoring pass asks for a retraining; from there to the first answer of the new
 release the clock runs. Nothing is taken from a cache: new data would not be there.
+
+What is measured is the time, not the model: 300 steps rarely give one that is surely no worse than its champion, and the
+gates say so. What they refuse is told, and an override lets it through, as an operator's would.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from monitoring.run import run_monitoring
 from polymart.cli.job import run_job
 from polymart.config import Settings, Suite, load_suite
 from polymart.files import link_tree, read_json, write_json
+from polymart.gates import parse_override
 from polymart.release.manifest import ReleaseManifest
 from polymart.release.promotion import current_manifest
 from serving.server import running
@@ -28,13 +32,14 @@ from serving.server import running
 QUICK = Path(__file__).parents[1] / "suites" / "quick.yaml"
 TASK, FACTOR = "demand", 1.5
 EARLIER = timedelta(weeks=4)
+OVERRIDE = "bench.drift_drill: the time to a redeployed model is measured, not the model"
 
 
 def redeploy(*, small: bool) -> dict[str, Any]:
     """Measure once; print the claim.
 
     Returns:
-        Seconds of each stretch, the two releases, and why the new one was refused if a gate stayed shut.
+        Seconds of each stretch, the two releases, and the causes of the gates that the new one did not pass.
     """
     home = Settings().work_dir / "bench" / ("redeploy-small" if small else "redeploy")
     settings = Settings(work_dir=home / "work", mlflow_uri="", deploy_repo="")
@@ -42,13 +47,14 @@ def redeploy(*, small: bool) -> dict[str, Any]:
     before = _released(earlier(suite), settings, home / "released.json")
     decision = _alarm(before, suite, home)
     started = time.monotonic()
-    job = run_job(suite, QUICK, settings, cache=False, monitor=False)
+    job = run_job(suite, QUICK, settings, cache=False, monitor=False, override=parse_override(OVERRIDE))
     trained = time.monotonic()
     found: dict[str, Any] = {
         "decision": decision,
         "before": before.release,
         "release": job.release,
         "train_to_promote_s": trained - started,
+        "refused": [gate.cause for gate in job.verdict.gates if gate.outcome != "pass"],
     }
     if job.release:
         after = current_manifest(settings.deployment_repository, "local")
@@ -57,8 +63,6 @@ def redeploy(*, small: bool) -> dict[str, Any]:
             said = httpx.post(f"{server.url}/understand", json={"text": "where is my parcel"}, timeout=60).json()
             found["answered_by"] = said.get("checkpoint", "")
             found["serve_s"] = time.monotonic() - trained
-    else:
-        found["refused"] = [gate.cause for gate in job.verdict.gates if gate.outcome != "pass"]
     found["total_s"] = time.monotonic() - started
     answered = found.get("answered_by") == job.evaluation.checkpoint != before.checkpoint_digest
     claim("minutes from the alarm to the answer of the redeployed model", found["total_s"] / 60, "published",
