@@ -4,8 +4,8 @@ A release that was trained four weeks earlier runs. Its newest windows are chang
 worth half as much again), so the monitoring pass asks for a retraining; from there to the first answer of the new
 release the clock runs. Nothing is taken from a cache: new data would not be there.
 
-What is measured is the time, not the model: 300 steps rarely give one that is surely no worse than its champion, and the
-gates say so. What they refuse is told, and an override lets it through, as an operator's would.
+What is measured is the time, not the model: 300 steps rarely give one that is surely no worse than its champion, and
+the gates say so. What they refuse is told, and an override lets it through, as an operator's would.
 """
 
 from __future__ import annotations
