@@ -42,7 +42,8 @@ def clean_texts(column: pd.Series, max_characters: int) -> np.ndarray:
     The cut bounds the time that a text of a million characters costs. Half of a surrogate pair, which JSON can carry
     but UTF-8 cannot, becomes a question mark.
     """
-    return np.array([clean_text(text, max_characters) for text in column.fillna("").astype(str)], object)
+    texts = ("" if missing else str(text) for text, missing in zip(column, column.isna(), strict=True))
+    return np.array([clean_text(text, max_characters) for text in texts], object)
 
 
 def clean_text(text: str, max_characters: int) -> str:

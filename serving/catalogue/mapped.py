@@ -14,7 +14,7 @@ import numpy as np
 from usearch.index import Index
 
 VECTORS, INDEX = "vectors.npy", "index.usearch"
-CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 32, 256, 768
+CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 32, 256, 384
 """Edges of a node, and nodes looked at when one is added and when neighbours are sought: recall for time."""
 
 

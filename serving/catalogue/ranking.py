@@ -23,8 +23,10 @@ from serving.catalogue.mapped import MappedVectors
 from serving.catalogue.products import Products
 from serving.catalogue.total import Total
 
-FOUND = 256
-"""Texts asked of the index, and products scored beside the household's own: twice the longest answer and more."""
+FOUND, LEAST_FOUND = 256, 128
+"""Most and fewest texts asked of the index, and products scored beside the household's own: three times those that are
+wanted, and twice the longest answer and more.
+"""
 POPULAR = 64
 """Most popular texts, which are always candidates."""
 POOL = 5
@@ -88,15 +90,17 @@ class ProductRanking:
         """
         context_BW = self.head.context(batch, text_BD)
         query_D = self.head.query_vectors(context_BW)[0].cpu().numpy()
-        found_K = np.union1d(self.mapped.nearest(np.append(query_D, [1, 0]), FOUND), self.popular_K)
+        bought = self._bought(batch)
+        left_out = len(bought) if rules.bought == "drop" else 0
+        count = min(FOUND, max(LEAST_FOUND, 3 * _pool(rules) + left_out))
+        found_K = np.union1d(self.mapped.nearest(np.append(query_D, [1, 0]), count), self.popular_K)
         cosine_K = self.mapped.vectors_VD[found_K] @ query_D
         total = self.total(query_D, found_K, cosine_K)
         allowed_V = None
         if rules.only or rules.without:
             allowed_V = self.products.allowed(rules.only, rules.without)
-            found_K, cosine_K = self._allowed(query_D, allowed_V)
-        bought = self._bought(batch)
-        items_M = np.union1d(self._best(found_K, cosine_K), bought)
+            found_K, cosine_K = self._allowed(query_D, allowed_V, count)
+        items_M = np.union1d(self._best(found_K, cosine_K, count), bought)
         if not len(items_M):
             return []
         logits_M, history_M = self._logits(batch, context_BW, query_D, items_M)
@@ -106,21 +110,21 @@ class ProductRanking:
             kept_M &= ~np.isin(items_M, bought)
         return self._answer(items_M[kept_M], np.exp(logits_M[kept_M]) / total, bought, rules)
 
-    def _allowed(self, query_D: np.ndarray, allowed_V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _allowed(self, query_D: np.ndarray, allowed_V: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The best allowed texts and their cosines; an index cannot skip what a filter forbids, so all are read."""
         cosine_V = self.mapped.vectors_VD @ query_D
         score_V = np.where(allowed_V, self.scale * cosine_V + self.products.best_bias_V, -np.inf)
-        best_K = np.sort(np.argsort(-score_V, kind="stable")[: min(FOUND, int(allowed_V.sum()))])
+        best_K = np.sort(np.argsort(-score_V, kind="stable")[: min(count, int(allowed_V.sum()))])
         return best_K, cosine_V[best_K]
 
-    def _best(self, texts_K: np.ndarray, cosine_K: np.ndarray) -> np.ndarray:
+    def _best(self, texts_K: np.ndarray, cosine_K: np.ndarray, count: int) -> np.ndarray:
         """The best products of some texts, given in ascending order, as they were without a history."""
         if not len(texts_K):
             return texts_K
         products = self.products
         items_C = products.of_texts(texts_K)
         cosine_C = cosine_K[np.searchsorted(texts_K, products.text_index_I[items_C])]
-        return items_C[np.argsort(-(self.scale * cosine_C + products.bias_I[items_C]), kind="stable")[:FOUND]]
+        return items_C[np.argsort(-(self.scale * cosine_C + products.bias_I[items_C]), kind="stable")[:count]]
 
     def _bought(self, batch: Batch) -> np.ndarray:
         if batch.history_ids_BP is None:
@@ -143,7 +147,7 @@ class ProductRanking:
     def _answer(
         self, items_M: np.ndarray, share_M: np.ndarray, bought: np.ndarray, rules: Rules
     ) -> list[dict[str, Any]]:
-        pool_P = np.argsort(-share_M, kind="stable")[: POOL * rules.top if rules.diversity else rules.top]
+        pool_P = np.argsort(-share_M, kind="stable")[: _pool(rules)]
         items_P, share_P = items_M[pool_P], share_M[pool_P].clip(max=1.0)
         if not len(items_P):
             return []
@@ -154,3 +158,8 @@ class ProductRanking:
             {**self.products.shown(int(items_P[i]), float(share_P[i])), "bought": int(items_P[i]) in met}
             for i in chosen
         ]
+
+
+def _pool(rules: Rules) -> int:
+    """Products among which the answer is chosen."""
+    return POOL * rules.top if rules.diversity else rules.top
