@@ -48,7 +48,7 @@ def main() -> None:
     if options.redeploy:
         from bench._replay_redeploy import redeploy  # the orchestrator takes seconds to import
 
-        keep({"redeploy": redeploy(small=options.small)}, options.small)
+        keep({"redeploy": {"machine": machine(), **redeploy(small=options.small)}}, options.small)
         return
     shop = open_shop(options.checkpoint, options.small)
     clock = Clock(shop.work / "seconds.json")
@@ -69,8 +69,8 @@ def main() -> None:
             flush=True,
         )
     claims(found, clock.seconds)
-    keep({"weeks": [f"{START:%Y-%m-%d}", f"{week_end(num_weeks - 1):%Y-%m-%d}"], "seconds": clock.seconds, **found},
-         options.small)  # fmt: skip
+    weeks = [f"{START:%Y-%m-%d}", f"{week_end(num_weeks - 1):%Y-%m-%d}"]
+    keep({"machine": machine(), "weeks": weeks, "seconds": clock.seconds, **found}, options.small)
 
 
 def open_shop(checkpoint: Path | None, small: bool) -> Shop:
@@ -128,7 +128,7 @@ def keep(part: dict[str, Any], small: bool) -> None:
     """Write a part of the results beside the parts that are there; a small run writes nothing."""
     if not small:
         before = read_json(RESULTS) if RESULTS.is_file() else {}
-        write_json(RESULTS, before | {"machine": machine()} | part)
+        write_json(RESULTS, before | part)
 
 
 if __name__ == "__main__":
