@@ -48,6 +48,7 @@ def load_scorer(checkpoint: Path, feature_store: str, max_threads: int) -> Score
     suite = predictor.checkpoint.suite
     runtime.warm_up(max(suite.max_tokens(task) for task in suite.tasks))
     scorer = Scorer(predictor, open_features(feature_store), Vectors(runtime, predictor.checkpoint.tokenizer))
+    scorer.texts.warm_up()
     if scorer.texts.tasks:
         scorer.understand("warm up", 1)
     return scorer

@@ -56,22 +56,27 @@ class ItemIndex:
 
         Equal scores are ordered by position. ``text_UD`` are the batch's text vectors, where they are known already.
         """
+        positions_BK, shares_BK = self.top_tensors(batch, k, text_UD)
+        return positions_BK.cpu().numpy(), shares_BK.cpu().numpy()
+
+    def top_tensors(self, batch: Batch, k: int, text_UD: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What `top` returns, as tensors; can be traced for batches of any size."""
         if text_UD is None:
             text_UD = self.model.encode(batch)
         assert text_UD is not None and batch.text_index_B is not None  # noqa: PT018 - one fact
         context_BW = self.head.context(batch, text_UD.index_select(0, batch.text_index_B))
-        best_BK = context_BW.new_zeros(batch.size, 0)
-        items_BK = torch.zeros(batch.size, 0, dtype=torch.int64, device=self.device)
-        total_B = context_BW.new_full((batch.size,), -torch.inf)
+        size = context_BW.shape[0]  # not the batch's: in a trace that would be a constant
+        best_BK = context_BW.new_zeros(size, 0)
+        items_BK = torch.zeros(size, 0, dtype=torch.int64, device=self.device)
+        total_B = context_BW.new_full((size,), -torch.inf)
         for start in range(0, len(self.items), CHUNK):
             items_C = torch.arange(start, min(start + CHUNK, len(self.items)), device=self.device)
             scores_BC = self.head.score(batch, context_BW, self.vectors_VD[self.text_index_I[items_C]], items_C)
             total_B = torch.logaddexp(total_B, scores_BC.logsumexp(1))
             joined = torch.cat([best_BK, scores_BC], 1)
-            positions = torch.cat([items_BK, items_C.expand(batch.size, -1)], 1)
-            best_BK, chosen = joined.topk(min(k, joined.shape[1]), 1)
+            positions = torch.cat([items_BK, items_C.expand(size, -1)], 1)
+            best_BK, chosen = joined.topk(min(k, int(joined.shape[1])), 1)
             items_BK = positions.gather(1, chosen)
         items_BK, by_position = items_BK.sort(1)
         best_BK, by_score = best_BK.gather(1, by_position).sort(dim=1, descending=True, stable=True)
-        shares_BK = torch.exp(best_BK - total_B[:, None])
-        return items_BK.gather(1, by_score).cpu().numpy(), shares_BK.cpu().numpy()
+        return items_BK.gather(1, by_score), torch.exp(best_BK - total_B[:, None])

@@ -19,6 +19,7 @@ from torch.nn.functional import cosine_similarity
 from polymart.config import Suite
 from polymart.errors import ReleaseError, SettingError
 from polymart.model import item_index
+from polymart.model.batch import Batch
 from polymart.model.encoder import TextEncoder
 from polymart.model.multitask import MultiTaskModel
 from polymart.model.predictor import Predictor
@@ -34,6 +35,7 @@ from serving.encoding.trunk import TRUNK, save_trunk
 from serving.features import NoFeatures
 from serving.precision import neighbour_overlap
 from serving.scoring import Scorer
+from serving.texts import TextHeads
 
 SUITE = Suite.model_validate({
     "name": "texts",
@@ -109,6 +111,25 @@ def test_the_packaged_trunk_gives_the_trained_vectors_whatever_is_encoded_beside
     assert cosine_similarity(found_UD, expected_UD).min() > cosine
     alone_UD = torch.cat([encoded(runtime, predictor, [text]) for text in TEXTS])
     torch.testing.assert_close(alone_UD, found_UD, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("traceable", [True, False])
+def test_heads_say_of_many_texts_what_they_say_of_each(
+    predictor: Predictor, traceable: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if not traceable:
+        monkeypatch.setattr(torch.jit, "trace", lambda *_: (_ for _ in ()).throw(RuntimeError("no tracer")))
+    heads = TextHeads(predictor)
+    vectors_UD = np.random.default_rng(7).normal(size=(5, 32)).astype(np.float32)
+    together = heads.outputs(vectors_UD)
+    assert ("cannot be traced" in caplog.text) is not traceable
+    for number, row in enumerate(together):
+        np.testing.assert_allclose(row, heads.outputs(vectors_UD[[number]])[0], atol=1e-6)
+    with torch.inference_mode():
+        scores_US = predictor.kinds["mood"].activate(predictor.model.head("mood")(Batch(5), torch.tensor(vectors_UD)))
+    for row, scores_S in zip(together, scores_US.numpy(), strict=True):
+        found = heads.answers([row] * len(heads.lengths), 9)["mood"]["scores"]
+        assert [found[label] for label in LABELS["mood"]] == pytest.approx(scores_S.tolist(), abs=1e-6)
 
 
 def test_a_pass_of_many_texts_is_padded_and_cut_back(predictor: Predictor, packaged: Path) -> None:
