@@ -92,7 +92,8 @@ class TextHeads:
                     return cast("Callable[[Tensor], Tensor]", traced)
                 _log.warning("the heads' traced program strays from them, so they run as they are")
             except RuntimeError as error:  # whatever cannot be traced can still be run
-                _log.warning("the heads cannot be traced, so they run as they are: %s", error)
+                reason = str(error).partition("\n")[0]  # a tracer prints whole tensors
+                _log.warning("the heads cannot be traced, so they run as they are: %s", reason)
             return heads
 
     def answers(self, outputs: Sequence[np.ndarray], top: int) -> dict[str, dict[str, Any]]:
