@@ -109,7 +109,6 @@ class PolymartService:
         store = os.environ.get("POLYMART_FEATURE_STORE")
         self.happenings = Events(Path(store) if store else None)
         # What was loaded stays: looking through its 600,000 objects for garbage would stop every request for 0.3 s.
-        gc.collect()
         gc.freeze()
         atexit.register(gc.unfreeze)  # else extension modules complain of leaks in the log of a server that ends
 
