@@ -58,8 +58,8 @@ class TextHeads:
         """What all heads say of each text, float32 of shape (sum of S and 2 K,).
 
         One after another the scores of each task, shape (S,), or of one that finds documents the positions and the
-        scores of the best, shape (K,) each (positions are exact up to 16 million documents). One array a text: thousands are kept, and small objects would cost the
-        garbage collector its time.
+        scores of the best, shape (K,) each; positions are exact up to 16 million documents. One array a text:
+        thousands are kept, and small objects would cost the garbage collector its time.
         """
         with torch.inference_mode():
             joined = self._joined(torch.from_numpy(vectors_UD)).numpy()
