@@ -24,6 +24,7 @@ from bench import claim
 from bench._examples import examples_of
 from polymart.config import Suite, load_suite
 from polymart.data.examples import read_examples, read_examples_index
+from polymart.model.precision import autocast_dtype
 from polymart.model.predictor import Predictor
 from polymart.tasks import kind_of
 from polymart.training.loop import train_suite
@@ -32,6 +33,7 @@ SHOP = Path(__file__).parents[1] / "suites" / "shop.yaml"
 TASKS = ("sentiment", "review_quality", "emotion", "intent")
 """Tasks of one text each, of 16 to 128 tokens; those whose data is absent are left out."""
 RATE, HEAD_RATE, BATCH, ACCUMULATE = 5e-5, 1e-3, 32, 4
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class PeerModel(nn.Module):
 
 def train_peer(suite: Suite, examples: Path, folder: Path, draws: Mapping[str, int], precision: str) -> Result:
     """One Trainer after another on one shared encoder, with as many examples of each task as we drew."""
-    bf16 = precision == "auto" and torch.cpu._is_avx512_bf16_supported()
+    bf16 = precision == "auto" and autocast_dtype("auto", DEVICE) is torch.bfloat16
     torch.manual_seed(suite.seed)
     encoder = AutoModel.from_pretrained(folder, add_pooling_layer=False)
     encoder.get_submodule("embeddings").requires_grad_(False)
@@ -177,8 +179,9 @@ def make_trainer(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(1, steps // 10)))
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
-            output_dir=folder, use_cpu=True, bf16=bf16, max_steps=steps, per_device_train_batch_size=BATCH,
-            gradient_accumulation_steps=ACCUMULATE, report_to="none", save_strategy="no", logging_strategy="no",
+            output_dir=folder, use_cpu=DEVICE.type == "cpu", bf16=bf16, max_steps=steps,
+            per_device_train_batch_size=BATCH, gradient_accumulation_steps=ACCUMULATE,
+            report_to="none", save_strategy="no", logging_strategy="no",
             disable_tqdm=True, seed=seed, remove_unused_columns=False,
         )  # fmt: skip
         dataset = [{"input_ids": ids, "labels": label} for ids, label in zip(*rows, strict=True)]
@@ -190,16 +193,16 @@ def make_trainer(
 @torch.no_grad()
 def predict(model: PeerModel, texts: list, tokenizer: object) -> np.ndarray:
     """Probabilities of the test rows."""
-    model.eval()
+    model.to(DEVICE).eval()
     scores = []
     for start in range(0, len(texts), 64):
-        padded = tokenizer.pad({"input_ids": texts[start : start + 64]}, return_tensors="pt")  # type: ignore[attr-defined]
+        padded = tokenizer.pad({"input_ids": texts[start : start + 64]}, return_tensors="pt").to(DEVICE)  # type: ignore[attr-defined]
         hidden = model.encoder(**padded).last_hidden_state
         mask = padded["attention_mask"].unsqueeze(-1)
         logits = model.head((hidden * mask).sum(1) / mask.sum(1))
         scores.append(logits.softmax(-1) if model.kind == "multiclass" else logits.sigmoid())
     model.train()
-    return torch.cat(scores).numpy()
+    return torch.cat(scores).cpu().numpy()
 
 
 def test_rows(examples: Path, task: str):
