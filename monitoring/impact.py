@@ -4,8 +4,9 @@ Everything that a window names is grouped by column: the drift of a column and i
 missing or unseen ones) are one cause; a cause of the whole rows (customers, labels, volume) goes by its kind. Then:
 
 1. what broke comes before what moved;
-2. news come before what each of the last `STANDING` windows named, too: a count of all baskets ever grows by nature,
-   and what has moved for a month did not cause this week's trouble;
+2. news come before what stood near its threshold in each of the last `STANDING` windows, too: a count of all baskets
+   ever grows by nature, and what has moved for a month, or crosses its threshold at last by no more than it moves every
+   week, did not cause this week's trouble. A leap past all of them is news again;
 3. causes come before their effects: a score or a performance moves because something else did;
 4. impact is strength x (`FLOOR` + dependence): how far the column moved in units of its threshold, times the share of
    the scores' variance that goes with it in the reference. A text, an image, a label or the mix of customers concerns
@@ -25,7 +26,11 @@ FLOOR = 0.1
 """Dependence that every column is granted: what goes with the scores today says little of what would tomorrow."""
 WHOLE_ROW = 1.0
 STANDING = 4
-"""Windows before that name a cause, too, from which it is no news."""
+"""Windows before in which a cause stood near its threshold, from which it is no news."""
+NEAR = 0.75
+"""Share of its threshold from which a cause stands near it (hysteresis: crossing it by a little more is no news)."""
+LEAP = 2.0
+"""Times its largest strength of those windows from which a standing cause is news all the same."""
 EFFECTS = frozenset({"prediction", "estimate", "performance", "score"})
 """Kinds that tell of harm, not of its cause."""
 
@@ -41,13 +46,17 @@ class Cause(Record):
     """Titles of what told of it, in the same order."""
     broken: bool = False
     standing: bool = False
-    """Whether it is no news: each of the last `STANDING` windows named it."""
+    """Whether it is no news: it stood near its threshold in each of the last `STANDING` windows."""
     strength: float
     """Largest distance in units of its threshold; 0 for a failed check that has none."""
     impact: float
     """Estimated impact on the task, 0 or more; only the order and ratios mean anything."""
     hurts: float | None = None
     """Estimated relative loss of the task's metric; None where no signal can tell."""
+
+
+_Key = tuple[str, bool]
+"""What a cause is about, and whether it only tells of harm."""
 
 
 class _Trace(Record):
@@ -68,21 +77,31 @@ def rank_causes(window: WindowReport, before: Sequence[WindowReport] = ()) -> tu
         window: the window.
         before: the windows before it, oldest first; without `STANDING` of them everything is news.
     """
-    past = [set(_grouped(one)) for one in before[-STANDING:]]
-    causes = [
-        _cause(traces, standing=len(past) == STANDING and all(key in one for one in past))
-        for key, traces in _grouped(window).items()
-    ]
+    past = [_strengths(one) for one in before[-STANDING:]]
+    groups: dict[_Key, list[_Trace]] = {}
+    for trace in _traces(window):
+        groups.setdefault(_key(trace), []).append(trace)
+    causes = [_cause(traces, [one.get(key, 0.0) for one in past]) for key, traces in groups.items()]
     return tuple(sorted(causes, key=_order))
 
 
-def _grouped(window: WindowReport) -> dict[tuple[str, bool], list[_Trace]]:
-    """Findings by what they are about, and whether they tell of harm."""
-    groups: dict[tuple[str, bool], list[_Trace]] = {}
-    for trace in _traces(window):
-        key = (trace.column or trace.kind, trace.kind in EFFECTS)
-        groups.setdefault(key, []).append(trace)
-    return groups
+def _key(trace: _Trace) -> _Key:
+    return trace.column or trace.kind, trace.kind in EFFECTS
+
+
+def _strengths(window: WindowReport) -> dict[_Key, float]:
+    """How strongly a window spoke of everything, whether or not that crossed its threshold."""
+    strengths: dict[_Key, float] = {}
+    for trace in _traces(window, crossed=False):
+        # A failed check has no distance, but it was said.
+        strength = max(trace.strength, 1.0) if trace.kind == "quality" else trace.strength
+        strengths[_key(trace)] = max(strength, strengths.get(_key(trace), 0.0))
+    return strengths
+
+
+def _stands(strength: float, past: Sequence[float]) -> bool:
+    """Whether a cause stood near its threshold before, and has not leapt since."""
+    return len(past) == STANDING and min(past) >= NEAR and strength <= LEAP * max(past)
 
 
 def _order(cause: Cause) -> tuple[bool, bool, bool, float, str]:
@@ -90,7 +109,7 @@ def _order(cause: Cause) -> tuple[bool, bool, bool, float, str]:
     return not cause.broken, cause.standing, effect, -cause.impact, cause.column or cause.names[0]
 
 
-def _cause(traces: Iterable[_Trace], *, standing: bool) -> Cause:
+def _cause(traces: Iterable[_Trace], past: Sequence[float]) -> Cause:
     ranked = sorted(traces, key=lambda trace: (trace.kind != "quality", -trace.strength, trace.name))
     strength = max(trace.strength for trace in ranked)
     return Cause(
@@ -98,22 +117,28 @@ def _cause(traces: Iterable[_Trace], *, standing: bool) -> Cause:
         kinds=tuple(trace.kind for trace in ranked),
         names=tuple(trace.name for trace in ranked),
         broken=ranked[0].kind == "quality",
-        standing=standing,
+        standing=_stands(strength, past),
         strength=strength,
         impact=strength * (FLOOR + max(trace.dependence for trace in ranked)),
         hurts=max((trace.hurts for trace in ranked if trace.hurts is not None), default=None),
     )
 
 
-def _traces(window: WindowReport) -> Iterable[_Trace]:
+def _traces(window: WindowReport, *, crossed: bool = True) -> Iterable[_Trace]:
+    """Findings of a window.
+
+    Args:
+        window: the window.
+        crossed: only those that crossed their thresholds; otherwise all that was measured.
+    """
     known = {column.name: column.dependence for column in window.columns}
-    text = next((signal.column for signal in window.moved_signals if signal.kind == "text"), "")
+    text = next((signal.column for signal in window.signals if signal.kind == "text"), "")
     for finding in window.quality:
         if finding.failed:
             yield _Trace(column=finding.column, kind="quality", name=finding.message, strength=0.0, dependence=0.0)
-    for column in window.drifted:
+    for column in window.drifted if crossed else window.columns:
         yield _of_column(column, text)
-    for signal in window.moved_signals:
+    for signal in window.moved_signals if crossed else window.signals:
         yield _of_signal(signal, known.get(signal.column))
 
 

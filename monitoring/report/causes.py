@@ -21,7 +21,7 @@ class RankedCause(Record):
     since: datetime
     broken: bool
     standing: bool = False
-    """Whether the windows before named it, too: no news."""
+    """Whether it stood near its threshold in the windows before, too: no news."""
     strength: float
     """Distance in units of its threshold, largest of the tasks."""
     impact: float

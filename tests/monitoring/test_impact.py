@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pytest
+
 from monitoring.impact import STANDING, rank_causes
 from monitoring.schema import ColumnDrift, QualityFinding, Signal, WindowReport
 
@@ -43,3 +45,20 @@ def test_what_has_moved_for_long_comes_after_weaker_news_and_their_effects():
 def test_what_broke_comes_first_though_it_has_been_broken_for_long():
     usual = [window(n, {}, broken="amount") for n in range(STANDING)]
     assert named([*usual, window(STANDING, {"price": 5.0}, broken="amount")]) == ["amount", "price"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "first"),
+    [
+        ((0.8, 0.9, 0.8, 0.9), 1.1, "price"),  # it crossed its threshold by no more than it moves every week
+        ((0.8, 0.5, 0.8, 0.9), 1.1, "ever"),  # a week ago it stood far below
+        ((1.1, 1.2, 1.1, 1.2), 2.5, "ever"),  # it leapt past all it did before
+        ((0.8, 0.9, 0.8), 1.1, "ever"),  # nobody knows yet what it does every week
+    ],
+)
+def test_what_stood_near_its_threshold_is_no_news_unless_it_leaps(before, now, first):
+    calm = [window(n, {"ever": far, "price": 0.1}) for n, far in enumerate(before)]
+    last = window(len(before), {"ever": now, "price": 1.05})
+    assert named([*calm, last])[0] == first
+    # Far stronger news of something else never come after it.
+    assert named([*calm, window(len(before), {"ever": now, "price": 20.0})])[0] == "price"
