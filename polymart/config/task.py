@@ -100,6 +100,9 @@ class Task(Frozen):
     """Factor on the task's sampling probability, on top of what its size gives it."""
     micro_batch: int = Field(32, ge=1)
     """Examples of one homogeneous, length-bucketed micro-batch; texts that repeat in it are encoded once."""
+    consistency: float = Field(0.0, ge=0, le=100)
+    """Weight of the agreement of two passes with different dropout (R-Drop; binary, multiclass and tagging tasks);
+    above 0 each micro-batch of the task is computed twice."""
     margin: float = Field(0.0, ge=0)
     """Gate margin X_t in metric units: the lower bound of (metric - floor) must exceed -margin."""
     bar: float | None = None
@@ -118,6 +121,14 @@ class Task(Frozen):
         singles = (self.inputs.text, self.inputs.text_pair, self.inputs.image, self.inputs.baseline)
         if self.label in (*singles, *self.inputs.numeric, *self.inputs.categorical):
             raise ValueError(f"the label {self.label!r} cannot be an input of its own task: it is what must be told")
+        return self
+
+    @model_validator(mode="after")
+    def _answers_can_agree(self) -> Task:
+        if self.consistency and self.kind not in ("binary", "multiclass", "tagging"):
+            raise ValueError(
+                f"consistency is of binary, multiclass and tagging tasks, not of {self.kind}: leave it out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -39,7 +39,11 @@ class Binary(Probabilistic):
         return torch.logit(target.mean(0, keepdim=True), eps=1e-4)
 
     def loss(self, outputs_BO: Tensor, target: Tensor) -> Tensor:
-        return functional.binary_cross_entropy_with_logits(outputs_BO[:, 0], target, reduction="none") / math.log(2)
+        target_B1 = target.unsqueeze(1)
+        return self.in_units(functional.binary_cross_entropy_with_logits(outputs_BO, target_B1, reduction="none"))
+
+    def in_units(self, nats_BO: Tensor) -> Tensor:
+        return nats_BO[:, 0] / math.log(2)
 
     def activate(self, outputs_BO: Tensor) -> Tensor:
         return (outputs_BO / self.temperature).sigmoid()

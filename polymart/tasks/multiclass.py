@@ -33,6 +33,9 @@ class Multiclass(Probabilistic):
     def loss(self, outputs_BO: Tensor, target: Tensor) -> Tensor:
         return functional.cross_entropy(outputs_BO, target, reduction="none") / math.log(outputs_BO.shape[1])
 
+    def in_units(self, nats_BO: Tensor) -> Tensor:
+        return nats_BO.sum(1) / math.log(nats_BO.shape[1])
+
     def activate(self, outputs_BO: Tensor) -> Tensor:
         return (outputs_BO / self.temperature).softmax(-1)
 

@@ -9,6 +9,7 @@ leaves the head as it is, T > 1 makes it less sure of itself.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import torch
 from scipy.optimize import minimize_scalar
@@ -29,6 +30,19 @@ class Probabilistic(TaskKind):
 
     def bind(self, task: Task, statistics: TargetStatistics) -> TaskKind:
         return type(self)(statistics.temperature)
+
+    def disagreement(self, first_BO: Tensor, second_BO: Tensor) -> Tensor:
+        """How far two answers to the same examples lie apart, shape (B,), in the units of the loss.
+
+        The mean of both Kullback-Leibler divergences (Liang et al. 2021, 2106.14448): for logits z and w with
+        probabilities p and q it is sum (p - q) (z - w) / 2, for one label as for a choice among many.
+        """
+        p_BO, q_BO = (self.activate(outputs_BO * self.temperature) for outputs_BO in (first_BO, second_BO))
+        return self.in_units((p_BO - q_BO) * (first_BO - second_BO) / 2)
+
+    @abstractmethod
+    def in_units(self, nats_BO: Tensor) -> Tensor:
+        """Parts of a divergence or a log loss, in nats, as the loss of each example, shape (B,)."""
 
 
 def best_temperature(kind: Probabilistic, outputs_NO: Tensor, target: Tensor) -> float:

@@ -51,8 +51,10 @@ class Tagging(Probabilistic):
 
     def loss(self, outputs_BO: Tensor, target: Tensor) -> Tensor:
         # An example without labels says that none applies, so unlike in a multilabel task it has a loss.
-        loss_BO = functional.binary_cross_entropy_with_logits(outputs_BO, target, reduction="none")
-        return loss_BO.mean(1) / self.scale
+        return self.in_units(functional.binary_cross_entropy_with_logits(outputs_BO, target, reduction="none"))
+
+    def in_units(self, nats_BO: Tensor) -> Tensor:
+        return nats_BO.mean(1) / self.scale
 
     def activate(self, outputs_BO: Tensor) -> Tensor:
         return (outputs_BO / self.temperature).sigmoid()

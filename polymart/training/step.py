@@ -16,8 +16,10 @@ from polymart.balancing.base import Balancer
 from polymart.balancing.clipping import trunk_contribution
 from polymart.balancing.conflict import conflict_cosines
 from polymart.config import Training
+from polymart.model.batch import Batch
 from polymart.model.multitask import MultiTaskModel
 from polymart.model.precision import autocast_dtype
+from polymart.tasks.probability import Probabilistic
 from polymart.training.data import TaskData
 from polymart.training.schedule import Draw, Plan
 from polymart.training.trunk import Trunk
@@ -92,11 +94,25 @@ class GradientStep:
         return Outcome(losses, parts_G, diagnosis if diagnose else {})
 
     def loss(self, draw: Draw, data: TaskData) -> Tensor:
-        """Sum of the unit-scaled losses of this process's share of a micro-batch."""
-        with torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext():
-            outputs_BO = self.model(draw.task, draw.batch.to(self.device))
-        loss_B = data.kind.loss(outputs_BO.float(), draw.target.to(self.device, non_blocking=True))
+        """Sum of the unit-scaled losses of this process's share of a micro-batch.
+
+        With ``consistency`` c of the task it is that of two passes z and w with dropout of their own:
+        (loss(z) + loss(w)) / 2 + c disagreement(z, w).
+        """
+        batch, target = draw.batch.to(self.device), draw.target.to(self.device, non_blocking=True)
+        outputs_BO, kind, consistency = self._outputs(draw.task, batch), data.kind, data.task.consistency
+        loss_B = kind.loss(outputs_BO, target)
+        if consistency and torch.is_grad_enabled():
+            assert isinstance(kind, Probabilistic)  # the suite saw to it
+            again_BO = self._outputs(draw.task, batch)
+            loss_B = (loss_B + kind.loss(again_BO, target)) / 2 + consistency * kind.disagreement(outputs_BO, again_BO)
         return draw.weight * loss_B.sum()
+
+    def _outputs(self, task: str, batch: Batch) -> Tensor:
+        """Raw outputs of a pass, float32."""
+        with torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext():
+            outputs_BO: Tensor = self.model(task, batch)
+        return outputs_BO.float()
 
     @torch.no_grad()
     def losses(self, plan: Plan, data: Mapping[str, TaskData]) -> dict[str, Tensor]:

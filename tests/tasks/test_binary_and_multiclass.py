@@ -6,9 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import rel_entr
 from sklearn.metrics import log_loss
 
 from polymart.tasks import KINDS
+from polymart.tasks.base import TargetStatistics
 
 BINARY, MULTICLASS = KINDS["binary"], KINDS["multiclass"]
 
@@ -54,3 +56,21 @@ def test_multiclass_base_outputs_keep_a_class_that_training_never_shows_possible
     base = MULTICLASS.base_outputs(torch.tensor([0, 0, 1]), 3)
     assert base.softmax(0).tolist() == pytest.approx([2 / 3, 1 / 3, 1e-6], abs=1e-6)
     assert torch.isfinite(base).all()
+
+
+@given(st.sampled_from(["binary", "multiclass", "tagging"]), st.integers(2, 6), st.integers(0, 1000))
+def test_disagreement_is_the_mean_of_both_divergences_in_units_of_the_loss(name, num, seed):
+    generator = np.random.default_rng(seed)
+    count = 1 if name == "binary" else num
+    z, w = (torch.from_numpy(generator.normal(0, 3, (5, count))) for _ in range(2))
+    kind = KINDS[name].bind(None, TargetStatistics(scale=0.4, temperature=2.0))
+    p, q = ((x.softmax(1) if name == "multiclass" else x.sigmoid()).numpy() for x in (z, w))
+    parts = (rel_entr(p, q) + rel_entr(q, p)) / 2
+    if name != "multiclass":
+        parts = parts + (rel_entr(1 - p, 1 - q) + rel_entr(1 - q, 1 - p)) / 2
+    expected = {
+        "binary": parts.sum(1) / math.log(2), "multiclass": parts.sum(1) / math.log(num), "tagging": parts.mean(1) / 0.4
+    }[name]  # fmt: skip
+    np.testing.assert_allclose(kind.disagreement(z, w), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(kind.disagreement(w, z), expected, rtol=1e-6, atol=1e-9)
+    assert not kind.disagreement(z, z).any()

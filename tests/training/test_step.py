@@ -184,6 +184,38 @@ def test_losses_of_a_plan_are_those_of_its_step():
     assert {n: float(v) for n, v in again.items()} == pytest.approx({n: float(v) for n, v in before.items()}, rel=1e-6)
 
 
+def consistent(consistency: float, *, dropout: bool) -> tuple[float, dict[str, torch.Tensor]]:
+    """Loss and gradients of one step of ``mood`` whose two passes should agree."""
+    model, data = model_and_data()
+    task = data["mood"].task.model_copy(update={"consistency": consistency})
+    data["mood"] = dataclasses.replace(data["mood"], task=task)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.3
+    step = GradientStep(model.train(dropout), weights(), Training(precision="float32"), CPU, ALONE)
+    torch.manual_seed(3)
+    outcome = step(plan_of(data, {"mood": [np.arange(16)]}), data)
+    return float(outcome.losses["mood"]), {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+
+def test_two_passes_that_agree_learn_what_one_does():
+    (once, single), (twice, double) = consistent(0.0, dropout=False), consistent(7.0, dropout=False)
+    assert twice == pytest.approx(once, rel=1e-6)
+    assert_same(single, double)
+
+
+def test_disagreement_of_two_passes_is_paid_in_proportion():
+    """The loss is that of both passes, and the price of how they differ."""
+    low, middle, high = (consistent(weight, dropout=True)[0] for weight in (1.0, 2.0, 4.0))
+    assert middle > low
+    assert high - middle == pytest.approx(2 * (middle - low), rel=1e-4)
+    norms = [
+        sum(float(gradient.square().sum()) for gradient in consistent(weight, dropout=True)[1].values())
+        for weight in (1e-9, 100.0)
+    ]
+    assert norms[1] > norms[0], "it teaches, too"
+
+
 @pytest.mark.parametrize(("steps", "warmup"), [(100, 0.1), (10, 0.5), (7, 0.0), (1, 0.1), (2, 0.5)])
 def test_the_rate_rises_to_its_peak_and_falls_to_zero(steps, warmup):
     factor = warmup_cosine(Training(max_steps=steps, warmup=warmup))
