@@ -22,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from rich.progress import track
+
 from bench import claim, machine
 from bench._audited import fork, hook, wait
 from bench._crash_world import make_world, one_pass, short_pass
@@ -71,7 +73,7 @@ def drill(scratch: Path, *, small: bool) -> None:
     steps, wanted = _clean(work, template, scratch)
     killed = {
         f"{place}: {step}": _killed_at(place, work, template, scratch).differences(wanted)
-        for place, step in enumerate(steps)
+        for place, step in track(list(enumerate(steps)), "kills at steps")
     }
     _tell("kills at steps after which the next pass ends as if nothing had happened", killed)
     raced = _raced(work, template, scratch).differences(wanted)
@@ -125,7 +127,7 @@ def _killed_at_random(template: Path, scratch: Path) -> list[tuple[float, Outcom
     subprocess.run([*command, folder], check=True)
     usual_s, chance = time.monotonic() - started, random.Random(0)
     found = []
-    for _ in range(RANDOM_KILLS):
+    for _ in track(range(RANDOM_KILLS), "kills at random times"):
         folder, at = _copy(template, scratch), chance.uniform(0, usual_s)
         process = subprocess.Popen([*command, folder])
         try:
