@@ -80,7 +80,10 @@ def drill(scratch: Path, *, small: bool) -> None:
     _tell(f"{AT_ONCE} passes at once leave what one leaves", {"the race": raced})
     if small:
         return
-    at_random = {f"{at:.2f} s": found.differences(wanted) for at, found in _killed_at_random(template, scratch)}
+    at_random = {
+        f"{number}: {at:.2f} s": found.differences(wanted)
+        for number, (at, found) in enumerate(_killed_at_random(template, scratch))
+    }
     _tell("kills at random times of the same", at_random)
     write_json(RESULTS, {"machine": machine(), "steps": killed, "random": at_random})
 
