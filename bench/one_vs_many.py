@@ -63,9 +63,9 @@ def main() -> None:
 
 
 def run_seeds(
-    suite: Suite, seeds: Iterable[int], examples: Path, encoder: Path, processes: int = 1
+    suite: Suite, seeds: Iterable[int], examples: Path, encoder: Path, processes: int
 ) -> list[dict[str, Any]]:
-    """For each seed, the runs of both arms: ``shared``, and one for each task."""
+    """For each seed, the runs of both arms, ``processes`` at a time: ``shared``, and one for each task."""
     rows = {name: about.rows["train"] for name, about in read_examples_index(examples).tasks.items()}
     arms = {"shared": suite} | {task.name: single_suite(suite, task.name, rows[task.name]) for task in suite.tasks}
     runs = []
@@ -76,7 +76,11 @@ def run_seeds(
             for seed in seeds
         }
         for seed, futures in started.items():
-            runs.append({name: future.result() for name, future in futures.items()})
+            try:
+                runs.append({name: future.result() for name, future in futures.items()})
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # the rest would be waited for otherwise
+                raise
             shared, singles = runs[-1]["shared"]["cpu_s"], _singles(runs[-1])
             print(f"seed {seed}: shared {shared:.0f} s, singles {singles:.0f} s", flush=True)
     return runs
