@@ -6,25 +6,24 @@ what the task has in a step of the shared model, which is scored at one step for
 Compute is processor time of training, so that a busy machine does not change the ratio; a GPU is left alone.
 
 Six seeds make the claim (three runs can never be significant); each finished run is kept under ``<work>/bench``, and
-the same command goes on with the next. ``--processes`` trains several at a time, a thread each. The full form writes
+the same command goes on with the next. ``--processes`` trains several at a time. The full form writes
 bench/results/one_vs_many.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import shutil
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from joblib import Parallel, delayed
 
 from bench import claim, machine
 from bench._examples import examples_of
@@ -63,31 +62,21 @@ def main() -> None:
 
 
 def run_seeds(
-    suite: Suite, seeds: Iterable[int], examples: Path, encoder: Path, processes: int
+    suite: Suite, seeds: Sequence[int], examples: Path, encoder: Path, processes: int = 1
 ) -> list[dict[str, Any]]:
-    """For each seed, the runs of both arms, ``processes`` at a time: ``shared``, and one for each task."""
+    """For each seed, the runs of both arms, ``processes`` at a time, which share the cores."""
     rows = {name: about.rows["train"] for name, about in read_examples_index(examples).tasks.items()}
     arms = {"shared": suite} | {task.name: single_suite(suite, task.name, rows[task.name]) for task in suite.tasks}
+    finished = Parallel(n_jobs=processes, return_as="generator")(
+        delayed(run)(arm, name, seed, examples, encoder) for seed in seeds for name, arm in arms.items()
+    )
     runs = []
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, spawn, initializer=_one_thread if processes > 1 else None) as pool:
-        started = {
-            seed: {name: pool.submit(run, arm, name, seed, examples, encoder) for name, arm in arms.items()}
-            for seed in seeds
-        }
-        for seed, futures in started.items():
-            try:
-                runs.append({name: future.result() for name, future in futures.items()})
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)  # the rest would be waited for otherwise
-                raise
-            shared, singles = runs[-1]["shared"]["cpu_s"], _singles(runs[-1])
-            print(f"seed {seed}: shared {shared:.0f} s, singles {singles:.0f} s", flush=True)
+    for seed in seeds:
+        runs.append(dict(zip(arms, islice(finished, len(arms)), strict=True)))
+        print(
+            f"seed {seed}: shared {runs[-1]['shared']['cpu_s']:.0f} s, singles {_singles(runs[-1]):.0f} s", flush=True
+        )
     return runs
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def run(arm: Suite, name: str, seed: int, examples: Path, encoder: Path) -> dict[str, Any]:
