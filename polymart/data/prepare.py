@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from polymart.config import Origin, Settings, Task
-from polymart.data import emotions, finefoods, fraud, pictures, shop_tables, support, texts
+from polymart.data import emotions, finefoods, fraud, opinions, pictures, shop_tables, support, texts
 from polymart.data.own_tables import write_own_table
 from polymart.data.provenance import provenance
 from polymart.data.tables import LabelInfo, Rules, Wanted
@@ -19,6 +19,7 @@ from polymart.files import atomic_folder, digest_file, digest_text, storage_erro
 TABLES_OF: dict[str, list[str]] = {
     "completejourney": shop_tables.TABLES,
     "amazon_graded": ["labels/sentiment"],
+    "graded_opinions": ["labels/opinion"],
     "banking77": ["labels/intent"],
     "goemotions": ["labels/emotion"],
     "finefoods": ["labels/review_quality"],
@@ -33,6 +34,7 @@ NOTES: dict[str, str] = {
     **{name: label.note for name, label in shop_tables.LABELS.items()},
     **pictures.NOTES,
     "sentiment": "label = mean human valence below -0.5, within, above 0.5; split by whole reviews",
+    "opinion": "valence = mean human valence, -4 to 4; split by whole reviews and editorials, half of them for tests",
     "intent": "label = customer-service intent; the test file as published",
     "emotion": "label = every emotion that readers saw in a comment; the files as published",
     "review_quality": "label = five stars (great) or fewer (other); the package's own test set, val by whole products",
@@ -103,7 +105,8 @@ def _check_own(own: Collection[Task]) -> None:
 
 WRITERS: dict[str, Callable[[Path, Path, Rules, Wanted], LabelInfo]] = {
     "completejourney": shop_tables.write_shop,
-    "amazon_graded": texts.write_reviews,
+    "amazon_graded": opinions.write_reviews,
+    "graded_opinions": opinions.write_opinions,
     "banking77": texts.write_questions,
     "goemotions": emotions.write_comments,
     "finefoods": finefoods.write_food_reviews,

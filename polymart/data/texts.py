@@ -1,8 +1,7 @@
-"""Reviews, support questions and comments: tables that bring their own text, label and split."""
+"""Support questions, and what the readers of other texts share."""
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pandas as pd
@@ -10,17 +9,7 @@ import pandas as pd
 from polymart.data.tables import LabelInfo, Rules, Wanted, source_file, unit_hash, write_frame
 from polymart.errors import TableError
 
-REVIEW_FILE = "amazonReviewSnippets_GroundTruth.txt"
-SENTIMENTS = ["negative", "neutral", "positive"]
-NEUTRAL_WITHIN = 0.5
-"""Mean human valence (-4 to 4) up to which a sentence counts as neutral."""
-TEST_SHARE, VAL_SHARE = 0.2, 0.1
-
-
-def write_reviews(source: Path, tables: Path, rules: Rules, _wanted: Wanted = None) -> LabelInfo:
-    """Write ``labels/sentiment``; see `read_reviews`."""
-    write_frame(tables / "labels/sentiment.parquet", read_reviews(source, rules))
-    return {"sentiment": {"labels": SENTIMENTS}}
+VAL_SHARE = 0.1
 
 
 def write_questions(source: Path, tables: Path, rules: Rules, _wanted: Wanted = None) -> LabelInfo:
@@ -28,57 +17,6 @@ def write_questions(source: Path, tables: Path, rules: Rules, _wanted: Wanted = 
     questions = read_questions(source, rules)
     write_frame(tables / "labels/intent.parquet", questions)
     return {"intent": {"labels": sorted(questions.label.unique())}}
-
-
-def read_reviews(folder: Path, rules: Rules) -> pd.DataFrame:
-    """Review sentences with their mean human valence.
-
-    Returns:
-        review_id, example_id (``review_sentence``), text, label (negative / neutral / positive by valence below
-        -0.5, between, above 0.5), valence (-4 to 4), split (whole reviews, by a stable hash of review_id).
-
-    Raises:
-        TableError: the file is missing or a line has not the three fields id, valence, text.
-    """
-    frame = _read_lines(Path(source_file(folder, REVIEW_FILE, "amazon_graded")))
-    frame = drop_repeated(frame, "labels/sentiment", rules)
-    frame["review_id"] = frame.example_id.str.rsplit("_", n=1).str[0]
-    bounds = [-float("inf"), -NEUTRAL_WITHIN, NEUTRAL_WITHIN, float("inf")]
-    frame["label"] = pd.cut(frame.valence, bounds, labels=SENTIMENTS).astype(str)
-    # pd.cut closes intervals on the right: -0.5 itself is neutral
-    frame.loc[frame.valence == -NEUTRAL_WITHIN, "label"] = "neutral"
-    frame["split"] = frame.review_id.map(_review_split)
-    return frame[["review_id", "example_id", "text", "label", "valence", "split"]].sort_values(
-        "example_id", ignore_index=True
-    )
-
-
-def _read_lines(path: Path) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(
-            path,
-            sep="\t",
-            header=None,
-            names=["example_id", "valence", "text"],
-            dtype=str,
-            quoting=csv.QUOTE_NONE,
-            keep_default_na=False,
-            encoding="utf-8",
-            on_bad_lines="error",
-        )
-        frame["valence"] = pd.to_numeric(frame.valence)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise TableError(
-            f"source amazon_graded: {path} breaks the form 'id<TAB>valence<TAB>text': {error}",
-            remedy="fetch the archive again",
-        ) from error
-    frame["text"] = one_line(frame.text)
-    return frame
-
-
-def _review_split(review: str) -> str:
-    position = unit_hash("sentiment", review)
-    return "test" if position < TEST_SHARE else "val" if position < TEST_SHARE + VAL_SHARE else "train"
 
 
 def read_questions(folder: Path, rules: Rules) -> pd.DataFrame:

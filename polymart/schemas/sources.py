@@ -28,6 +28,18 @@ SOURCES = [
         ["example_id"],
     ),
     table(
+        "labels/opinion",
+        {
+            "document_id": text(),
+            "example_id": text(),
+            "text": text(),
+            "domain": text(["product", "film", "post", "editorial"]),
+            "valence": number(-4, 4),
+            "split": text(SPLITS),
+        },
+        ["example_id"],
+    ),
+    table(
         "labels/intent",
         {"example_id": text(), "text": text(), "label": text(), "split": text(SPLITS)},
         ["example_id"],

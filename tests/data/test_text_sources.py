@@ -10,7 +10,7 @@ import pytest
 import rdata
 
 from polymart.config import Settings, load_suite
-from polymart.data import emotions, finefoods, fraud, support
+from polymart.data import emotions, finefoods, fraud, opinions, support
 from polymart.data.extra import find_extra
 from polymart.data.prepare import prepare_tables
 from polymart.data.sources import prepare_suite_tables
@@ -71,6 +71,13 @@ def write_payments(folder):
     names = "id card_id store_id datetime amount currency customer_present fraud expiration_date provider country"
     path = folder / "fraud_transactions.csv.gz"
     pd.DataFrame(rows, columns=names.split()).to_csv(path, index=False, compression="gzip")
+    return folder
+
+
+def write_opinions(folder, **lines):
+    folder.mkdir()
+    for domain, name in opinions.FILES.items():
+        (folder / name).write_text("".join(f"{line}\n" for line in lines.get(domain, [])))
     return folder
 
 
@@ -204,3 +211,44 @@ def test_the_published_comments(tmp_path):
     frame = emotions.read_comments(folder, 28, Rules())
     assert frame.split.value_counts().to_dict() == {"train": 43_283, "test": 5_427, "val": 5_426}
     assert frame.label.map(len).gt(1).mean() == pytest.approx(0.16, abs=0.01)
+
+
+def test_opinions_are_told_by_where_they_come_from(tmp_path):
+    folder = write_opinions(
+        tmp_path / "raw",
+        product=["1_1\t-0.9\tno picture", "1_2\t1.5\tgood  sound"],
+        film=["1\t2.25\ta funny film", "2\t-3\tno picture"],
+        post=["1\t0\tat home"],
+        editorial=["1_1\t0.1\tthe city plans", "1_2\t-0.2\tand builds"],
+    )
+    rules = Rules()
+    frame = opinions.read_opinions(folder, rules).set_index("example_id")
+    assert frame.text.to_dict() == {
+        "product_1_1": "no picture", "product_1_2": "good sound", "film_1": "a funny film", "post_1": "at home",
+        "editorial_1_1": "the city plans", "editorial_1_2": "and builds",
+    }  # fmt: skip
+    assert rules.entries[0]["rows_before"] - rules.entries[0]["rows_after"] == 1, "a text stands once, whoever wrote it"
+    assert frame.document_id["product_1_1"] == frame.document_id["product_1_2"] == "product_1"
+    assert frame.document_id["film_1"] != frame.document_id["post_1"]
+    assert frame.valence["film_1"] == 2.25
+
+
+def test_documents_of_opinions_stay_whole_and_half_of_them_are_for_tests(tmp_path):
+    lines = [f"{document}_{sentence}\t0\t{document} says {sentence}" for document in range(800) for sentence in (1, 2)]
+    frame = opinions.read_opinions(write_opinions(tmp_path / "raw", product=lines), Rules())
+    assert frame.groupby("document_id").split.nunique().eq(1).all()
+    shares = frame.split.value_counts(normalize=True)
+    assert shares["test"] == pytest.approx(0.5, abs=0.06)
+    assert shares["val"] == pytest.approx(0.1, abs=0.04)
+
+
+def test_a_line_of_opinions_without_its_grade_is_named(tmp_path):
+    folder = write_opinions(tmp_path / "raw", film=["1\tbad\ta film"])
+    with pytest.raises(TableError, match="graded_opinions.*movieReviewSnippets_GroundTruth.txt breaks the form"):
+        opinions.read_opinions(folder, Rules())
+
+
+def test_opinions_become_a_table(tmp_path):
+    folder = write_opinions(tmp_path / "raw", post=["1\t0.5\tat home", "2\t-1\tat work"])
+    prepare_tables({"graded_opinions": folder}, tmp_path / "tables")
+    validate_tables(tmp_path / "tables")
