@@ -244,7 +244,7 @@ def test_documents_of_opinions_stay_whole_and_half_of_them_are_for_tests(tmp_pat
 
 def test_a_line_of_opinions_without_its_grade_is_named(tmp_path):
     folder = write_opinions(tmp_path / "raw", film=["1\tbad\ta film"])
-    with pytest.raises(TableError, match="graded_opinions.*movieReviewSnippets_GroundTruth"):
+    with pytest.raises(TableError, match=r"graded_opinions.*movieReviewSnippets_GroundTruth"):
         opinions.read_opinions(folder, Rules())
 
 
