@@ -36,7 +36,7 @@ def write_reviews(source: Path, tables: Path, rules: Rules, _wanted: Wanted = No
 def write_opinions(source: Path, tables: Path, rules: Rules, _wanted: Wanted = None) -> LabelInfo:
     """Write ``labels/opinion``; see `read_opinions`."""
     write_frame(tables / "labels/opinion.parquet", read_opinions(source, rules))
-    return {}
+    return {"opinion": {"labels": None}}
 
 
 def read_reviews(folder: Path, rules: Rules) -> pd.DataFrame:

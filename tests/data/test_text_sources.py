@@ -11,6 +11,8 @@ import rdata
 
 from polymart.config import Settings, load_suite
 from polymart.data import emotions, finefoods, fraud, opinions, support
+from polymart.data.example_index import read_examples
+from polymart.data.examples import write_examples
 from polymart.data.extra import find_extra
 from polymart.data.prepare import prepare_tables
 from polymart.data.sources import prepare_suite_tables
@@ -249,6 +251,11 @@ def test_a_line_of_opinions_without_its_grade_is_named(tmp_path):
 
 
 def test_opinions_become_a_table(tmp_path):
-    folder = write_opinions(tmp_path / "raw", post=["1\t0.5\tat home", "2\t-1\tat work"])
+    posts = [f"{number}\t{number % 5 - 2}\tpost {number}" for number in range(60)]
+    folder = write_opinions(tmp_path / "raw", post=posts)
     prepare_tables({"graded_opinions": folder}, tmp_path / "tables")
     validate_tables(tmp_path / "tables")
+    claim = load_suite("suites/claim.yaml")
+    suite = claim.model_copy(update={"tasks": [task for task in claim.tasks if task.source == "opinion"]})
+    write_examples(tmp_path / "tables", suite, tmp_path / "examples", retrieve=lambda *_: pytest.fail("no features"))
+    assert read_examples(tmp_path / "examples", "valence")["label"].between(-2, 2).all()
