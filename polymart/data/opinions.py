@@ -103,7 +103,7 @@ def _read_lines(path: Path, source: str) -> pd.DataFrame:
             encoding="utf-8",
             on_bad_lines="error",
         )
-        frame["valence"] = pd.to_numeric(frame.valence)
+        frame["valence"] = pd.to_numeric(frame.valence).astype(float)
     except (ValueError, pd.errors.ParserError) as error:
         raise TableError(
             f"source {source}: {path} breaks the form 'id<TAB>valence<TAB>text': {error}",
