@@ -258,4 +258,4 @@ def test_opinions_become_a_table(tmp_path):
     claim = load_suite("suites/claim.yaml")
     suite = claim.model_copy(update={"tasks": [task for task in claim.tasks if task.source == "opinion"]})
     write_examples(tmp_path / "tables", suite, tmp_path / "examples", retrieve=lambda *_: pytest.fail("no features"))
-    assert read_examples(tmp_path / "examples", "valence")["label"].between(-2, 2).all()
+    assert read_examples(tmp_path / "examples", "valence")["valence"].between(-2, 2).all()
