@@ -14,6 +14,7 @@ import pandas as pd
 from feast import FeatureStore, FeatureView
 
 import feature_repo.exit  # noqa: F401 - registers itself
+from feature_repo.active import write_active
 from feature_repo.assortment import write_assortment
 from feature_repo.entities import ENTITIES
 from feature_repo.online import online_features
@@ -141,6 +142,7 @@ def materialize(store: Path, until: datetime | None = None) -> dict[str, int]:
         warnings.simplefilter("ignore", DeprecationWarning)
         for view in views:
             feature_store.materialize(_oldest(view, until), until.replace(tzinfo=UTC), [view.name])
+    write_active(feature_store, until, Path(store))
     return {view.name: _num_entities(view, until) for view in views}
 
 

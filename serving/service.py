@@ -93,6 +93,7 @@ class PolymartService:
     """All decisions of the shop from one checkpoint."""
 
     def __init__(self) -> None:
+        from serving.ahead import open_ahead
         from serving.catalogue import catalogue_folder, open_catalogue
         from serving.events.feedback import FeedbackLog
         from serving.events.taking import Events
@@ -111,10 +112,13 @@ class PolymartService:
         # What was loaded stays: looking through its 600,000 objects for garbage would stop every request for 0.3 s.
         gc.freeze()
         atexit.register(gc.unfreeze)  # else extension modules complain of leaks in the log of a server that ends
+        self.ahead = open_ahead(self.scorer, store)
 
     @bentoml.on_shutdown
     def close(self) -> None:
-        """Write the rest of the prediction log and of the feedback."""
+        """End what reads ahead, write the rest of the prediction log and of the feedback."""
+        if self.ahead is not None:
+            self.ahead.close()
         for log in (self.log, self.told):
             if log is not None:
                 log.close()
@@ -241,7 +245,10 @@ class PolymartService:
     @refusing
     def events(self, request: EventRequest, /) -> EventResponse:
         """Folds a basket that was just paid into its household's features; the next answer knows it."""
-        return self.happenings.take(request)
+        told = self.happenings.take(request)
+        if self.ahead is not None and told.outcome == "applied":
+            self.ahead.tell(request.household_id)
+        return told
 
     @bentoml.api
     @refusing

@@ -55,6 +55,11 @@ class Batcher:
         self._thread = threading.Thread(target=self._work, name="polymart-encoder", daemon=True)
         self._thread.start()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a text waits or is being encoded."""
+        return bool(self._answers)
+
     def submit(self, texts: Mapping[Key, np.ndarray]) -> dict[Key, Future[Any]]:
         """The coming result of each text, given by its key and its token ids.
 

@@ -52,6 +52,11 @@ class Vectors:
         self._cache: LRUCache[Key, Any] = LRUCache(cached)
         self._lock = threading.Lock()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a caller's text waits or is being encoded."""
+        return self._batcher.busy
+
     def encode(self, texts: Sequence[str], max_tokens: int) -> Tensor:
         """Vectors of ``texts`` cut to ``max_tokens``, float32 of shape (U, D), in the order given.
 
