@@ -74,7 +74,7 @@ def read_ahead(server: Server) -> None:
         last = now
         time.sleep(READ_PAUSE_S)
     seconds = time.perf_counter() - started - READ_PAUSE_S
-    print(f"{last:.0f} histories were read ahead, the last {seconds:.0f} s after the start", flush=True)
+    print(f"{last:.0f} histories were read ahead, the last {seconds:.0f} s after the service was ready", flush=True)
 
 
 def test_rows(examples: Path, task: str) -> pd.DataFrame:

@@ -37,8 +37,10 @@ def write_active(feature_store: FeatureStore, until: datetime, store: Path) -> N
     """
     target = Path(store) / ACTIVE
     target.unlink(missing_ok=True)
+    partial = target.with_suffix(".partial")  # a service may look at any time
     views = [view for view in feature_store.list_feature_views() if view.name == VIEW]
     for source in map(batch_file, views):
-        quoted = {name: str(path).replace("'", "''") for name, path in {"source": source, "target": target}.items()}
+        quoted = {name: str(path).replace("'", "''") for name, path in {"source": source, "target": partial}.items()}
         with duckdb.connect() as con:
             con.execute(NEWEST.format(**quoted, until=until.isoformat(sep=" "), most=MOST))
+        partial.replace(target)

@@ -98,6 +98,8 @@ class HistoriesAhead:
                     self._encode([household])
         except PolymartError as error:  # nobody waits for this: the store is out of reach, or the service stops
             _log.debug("histories of %d households were not read ahead: %s", len(households), error)
+        except Exception:  # the thread must go on
+            _log.exception("histories of %d households were not read ahead", len(households))
 
 
 def open_ahead(scorer: Scorer, store: str | None) -> HistoriesAhead | None:

@@ -111,6 +111,19 @@ def test_a_household_that_the_store_forgot_keeps_no_other_out(scorer: Scorer, na
     assert read(scorer, 2, 5) == [2, 5]
 
 
+def test_an_error_of_ours_ends_nothing(
+    scorer: Scorer, named: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = scorer.rows
+    monkeypatch.setattr(scorer, "rows", lambda task, keys: rows(task, keys) if len(keys) == 1 else 1 / 0)
+    ahead = HistoriesAhead(scorer, named(2, 3))
+    settled()
+    ahead.tell(4)
+    settled()
+    ahead.close()
+    assert read(scorer, 2, 3, 4) == [4]
+
+
 def test_whoever_is_told_of_is_read_without_a_file(scorer: Scorer, tmp_path: Path) -> None:
     ahead = HistoriesAhead(scorer, tmp_path)
     ahead.tell(4)
