@@ -1,8 +1,8 @@
 """The BentoML service. ``/livez``, ``/readyz`` and ``/metrics`` come with BentoML.
 
 One worker, and the endpoints are plain functions on its 32 threads, so that the event loop stays free to answer
-probes. Features and heads are small and run in the request's thread; all texts go through the one thread of
-`serving.encoding`, which uses the cores in batches. More throughput comes from more replicas. `serving.guard`
+probes. Features and heads are small and run in the request's thread; all texts go through the few threads of
+`serving.encoding`, which use the cores in batches. More throughput comes from more replicas. `serving.guard`
 bounds how many wait.
 
 Heavy modules are imported when a worker starts, because BentoML also imports this file in the process that

@@ -38,7 +38,7 @@ def is_understood(task: Task) -> bool:
 
 
 class TextHeads:
-    """The heads of a release that `is_understood` names; `outputs` is what the encoder's thread reads from vectors.
+    """The heads of a release that `is_understood` names; `outputs` is what a thread of the encoder reads from vectors.
 
     Attributes:
         tasks: their tasks.

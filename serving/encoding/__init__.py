@@ -2,7 +2,7 @@
 
 - `trunk`, `packaged`: the encoder's fast form and the vectors of documents, made at packaging.
 - `runtimes`: what runs a forward pass.
-- `batching`: one thread that encodes whatever texts wait.
+- `batching`: few threads that encode whatever texts wait.
 - `vectors`: texts or token ids to vectors; what everyone else calls.
 """
 

@@ -1,9 +1,9 @@
-"""Natural batching: one thread encodes whatever texts wait; while it does, the next batch gathers.
+"""Natural batching: a thread encodes whatever texts wait; while it does, the next batch gathers.
 
-No timer holds a lonely request back, and passes grow with the load by themselves, up to what the runtime takes at its
-best: from there on a longer pass only makes everyone wait. What is made of the vectors is made
-in the same thread, for all texts of a pass at once: heads that ran in the requests' threads would take turns at the
-interpreter's lock with every small product.
+There are as many threads as the runtime has lanes. No timer holds a lonely request back, and passes grow with the load
+by themselves, up to what the runtime takes at its best: from there on a longer pass only makes everyone wait. What is
+made of the vectors is made in the same thread, for all texts of a pass at once: heads that ran in the requests' threads
+would take turns at the interpreter's lock with every small product.
 
 Shape suffixes: U texts, D hidden size.
 """
@@ -21,17 +21,13 @@ import numpy as np
 from prometheus_client import Counter as Metric
 
 from polymart.model.texts import padded
-from serving.encoding.runtimes import TILE, Runtime
+from serving.encoding.runtimes import TILE, PassShape, Runtime
 from serving.refusals import OverloadedError
 
 Read = Callable[[np.ndarray], Sequence[Any]]
 """What to make of the vectors of several texts: (U, D) to U results, each made from its own row alone."""
 Key = tuple[bytes, Read]
 """A digest of a text's token ids, and what is to be made of its vector; equal keys share one result."""
-PASS = 128
-"""Tokens of padding that cost as much as one more pass: MiniLM in bfloat16 on two cores, whose weights every pass reads
-anew, and all heads.
-"""
 PASSES = Metric("polymart_encoder_passes", "Forward passes of the shared encoder")
 TEXTS = Metric("polymart_encoder_texts", "Texts encoded; those found in the cache are not")
 
@@ -52,8 +48,12 @@ class Batcher:
         """Of the texts that wait and of those being encoded: equal texts of several callers share one."""
         self._changed = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name="polymart-encoder", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"polymart-encoder-{lane}", daemon=True)
+            for lane in range(runtime.lanes)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def busy(self) -> bool:
@@ -75,15 +75,16 @@ class Batcher:
             for key, ids in texts.items():
                 if key not in self._answers:
                     self._waiting[key], self._answers[key] = ids, Future()
-            self._changed.notify()
+            self._changed.notify(len(texts))
             return {key: self._answers[key] for key in texts}
 
     def close(self) -> None:
-        """Encode what waits, then end the thread."""
+        """Encode what waits, then end the threads."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
         while texts := self._take():
@@ -93,7 +94,7 @@ class Batcher:
         """The texts of the next pass; empty when the batcher was closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
-            return {key: self._waiting.pop(key) for key in next_pass(self._waiting, self.runtime.pass_tokens)}
+            return {key: self._waiting.pop(key) for key in next_pass(self._waiting, self.runtime.shape)}
 
     def _encode(self, texts: Mapping[Key, np.ndarray]) -> None:
         tokens, mask = padded(list(texts.values()), self.pad)
@@ -102,7 +103,7 @@ class Batcher:
         try:
             vectors_UD = self.runtime.encode(tokens.numpy(), mask.numpy())
             results = _read(list(texts), vectors_UD)
-        except Exception as error:  # whatever is raised belongs to the callers; the thread must go on
+        except Exception as error:  # whatever is raised belongs to the callers; its thread must go on
             for key in texts:
                 self._answer(key).set_exception(error)
         else:
@@ -123,28 +124,30 @@ def _read(keys: Sequence[Key], vectors_UD: np.ndarray) -> dict[Key, Any]:
     return results
 
 
-def next_pass(waiting: Mapping[Key, np.ndarray], most_tokens: int) -> list[Key]:
+def next_pass(waiting: Mapping[Key, np.ndarray], shape: PassShape) -> list[Key]:
     """The texts to encode now: the oldest, and those that wait and share its pass in the cheapest `passes`.
 
-    No pass holds more than ``most_tokens``, padding included, so that whoever comes next waits for a short one; the
-    oldest come first. One text alone may be longer.
+    No pass holds more tokens than ``shape`` says, padding included, so that whoever comes next waits for a short one;
+    the oldest come first. One text alone may be longer.
 
     Args:
         waiting: token ids by key, oldest first.
-        most_tokens: of a pass.
+        shape: the runtime's.
     """
     tiles = {key: -(-len(ids) // TILE) for key, ids in waiting.items()}
     oldest = next(iter(tiles.values()), 0)
-    shortest, longest = next((one for one in passes(Counter(tiles.values())) if oldest <= one[1]), (0, 0))
-    room = max(1, most_tokens // max(1, longest * TILE))
+    cheapest = passes(Counter(tiles.values()), shape.overhead)
+    shortest, longest = next((one for one in cheapest if oldest <= one[1]), (0, 0))
+    room = max(1, shape.tokens // max(1, longest * TILE))
     return list(islice((key for key, length in tiles.items() if shortest <= length <= longest), room))
 
 
-def passes(texts: Mapping[int, int]) -> list[tuple[int, int]]:
-    """The cheapest way to encode texts of several lengths, where a pass costs as much as `PASS` tokens of padding.
+def passes(texts: Mapping[int, int], overhead: int) -> list[tuple[int, int]]:
+    """The cheapest way to encode texts of several lengths.
 
     Args:
         texts: how many there are of each length in tiles.
+        overhead: tokens of padding that cost as much as one more pass.
 
     Returns:
         Shortest and longest length of each pass, ascending.
@@ -157,6 +160,6 @@ def passes(texts: Mapping[int, int]) -> list[tuple[int, int]]:
         for start in range(end + 1):
             cost, before = best[start]
             padding = sum(texts[length] * (longest - length) for length in lengths[start:end]) * TILE
-            ways.append((cost + PASS + padding, [*before, (lengths[start], longest)]))
+            ways.append((cost + overhead + padding, [*before, (lengths[start], longest)]))
         best.append(min(ways))
     return best[-1][1]

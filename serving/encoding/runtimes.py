@@ -8,8 +8,11 @@ Shape suffixes: U texts, T tokens, D hidden size.
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -28,18 +31,34 @@ SETTING = "POLYMART_RUNTIME"
 RUNTIMES = ("torch-float32", "torch-bfloat16", "openvino-float32", "openvino-bfloat16")
 TILE = 16
 """Tokens that the processor's matrix units take at once."""
-CPU_TOKENS, GPU_TOKENS = 512, 32_768
-"""Tokens of a pass from which on more of them in a pass make none of them cheaper."""
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Texts of a pass are padded to one of these numbers, or to a multiple of the last."""
 
 
+@dataclass(frozen=True)
+class PassShape:
+    """What a pass costs, in tokens; measured with MiniLM on two cores (`docs/benchmarks.md`)."""
+
+    tokens: int
+    """From which on more of them in a pass, padding included, make none of them cheaper."""
+    overhead: int
+    """Of padding that cost as much as one more pass."""
+
+
+MATRIX_UNITS = PassShape(512, 128)
+"""bfloat16: every pass reads the weights anew, which takes longer than the products of a short text."""
+VECTOR_UNITS = PassShape(128, 16)
+"""float32: the products take nearly all of the time."""
+GPU = PassShape(32_768, 128)
+
+
 class Runtime(Protocol):
-    """One way through the encoder; called from one thread only."""
+    """One way through the encoder."""
 
     name: str
-    pass_tokens: int
-    """Tokens of a pass, padding included, that `encode` should be given at most."""
+    shape: PassShape
+    lanes: int
+    """Threads that may call `encode` at the same time; a core each."""
 
     def encode(self, tokens_UT: np.ndarray, mask_UT: np.ndarray) -> np.ndarray:
         """Vectors of padded token ids, float32 of shape (U, D)."""
@@ -55,11 +74,12 @@ class TorchRuntime:
         self.name = "torch-float32" if dtype is torch.float32 else "torch-bfloat16"
         self.encoder, self.dtype = encoder, dtype
         self.device = next(encoder.parameters()).device
-        self.pass_tokens = CPU_TOKENS if self.device.type == "cpu" else GPU_TOKENS
+        self.shape = MATRIX_UNITS if self.device.type == "cpu" else GPU
+        self.lanes = 1
 
     def warm_up(self, longest: int) -> None:
         """See `Runtime.warm_up`; the largest pass takes the memory that all others need."""
-        for texts in (1, self.pass_tokens // longest):
+        for texts in (1, self.shape.tokens // longest):
             self.encode(*_blank(texts, longest))
 
     def encode(self, tokens_UT: np.ndarray, mask_UT: np.ndarray) -> np.ndarray:
@@ -74,22 +94,30 @@ class TorchRuntime:
 class OpenVinoRuntime:
     """The packaged trunk (see `trunk`) on the processor.
 
+    In float32 each core runs passes of its own. Threads that share one meet after every product, and wait there
+    whenever one of them gave its core to a request; passes of bfloat16 are too short for that to matter.
+
     Args:
         trunk: the IR file.
-        threads: threads of one forward pass.
+        threads: cores to use.
         precision: ``float32`` or ``bfloat16``.
     """
 
     def __init__(self, trunk: Path, threads: int, precision: str) -> None:
-        self.name, self.pass_tokens = f"openvino-{precision}", CPU_TOKENS
+        self.name = f"openvino-{precision}"
+        self.lanes, self.shape = (threads, VECTOR_UNITS) if precision == "float32" else (1, MATRIX_UNITS)
         settings = {
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": self.lanes,
             "PERFORMANCE_HINT": "LATENCY",
             # A pinned thread waits for its core while another one is idle; the heads and the server need cores, too.
             "ENABLE_CPU_PINNING": False,
         }
-        self._request = openvino.Core().compile_model(trunk, "CPU", settings).create_infer_request()
+        compiled = openvino.Core().compile_model(trunk, "CPU", settings)
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self.lanes):
+            self._idle.put(compiled.create_infer_request())
 
     def encode(self, tokens_UT: np.ndarray, mask_UT: np.ndarray) -> np.ndarray:
         """See `Runtime.encode`.
@@ -101,14 +129,22 @@ class OpenVinoRuntime:
         padded, mask = _blank(rounded_up(texts), tokens + -tokens % TILE)
         padded[:texts, :tokens], mask[:texts] = tokens_UT, 0
         mask[:texts, :tokens] = mask_UT
-        return np.array(self._request.infer([padded, mask])[0][:texts])
+        request = self._idle.get()
+        try:
+            request.start_async([padded, mask], share_inputs=True)  # in a thread of its lane, which knows the shapes
+            request.wait()
+            return np.array(request.get_output_tensor(0).data[:texts])
+        finally:
+            self._idle.put(request)
 
     def warm_up(self, longest: int) -> None:
-        """See `Runtime.warm_up`."""
-        for tokens in range(TILE, longest + TILE, TILE):
-            for texts in SIZES:
-                if texts * tokens <= self.pass_tokens:
-                    self.encode(*_blank(texts, tokens))
+        """See `Runtime.warm_up`; all lanes at the same time, for each remembers shapes by itself."""
+        with ThreadPoolExecutor(self.lanes) as pool:
+            for tokens in range(TILE, longest + TILE, TILE):
+                for texts in SIZES:
+                    if texts == 1 or texts * tokens <= self.shape.tokens:
+                        blank = _blank(texts, tokens)
+                        list(pool.map(lambda _, blank=blank: self.encode(*blank), range(self.lanes)))
 
 
 def rounded_up(texts: int) -> int:
@@ -156,7 +192,7 @@ def choose_runtime(predictor: Predictor, packaged: Path, threads: int) -> Runtim
     Args:
         predictor: of the release; without an encoder where the runtime is OpenVINO's.
         packaged: folder of the packaged trunk; need not exist.
-        threads: threads of one forward pass of OpenVINO.
+        threads: cores that OpenVINO uses.
 
     Raises:
         SettingError: see `runtime_name`.

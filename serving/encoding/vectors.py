@@ -72,7 +72,7 @@ class Vectors:
         Args:
             text: any.
             max_tokens: lengths, each at least one token.
-            read: runs in the encoder's thread, on the texts of many callers; the same object every time, since
+            read: runs in a thread of the encoder, on the texts of many callers; the same object every time, since
                 results are kept by it (a bound method of one object is the same).
 
         Raises:
@@ -135,5 +135,5 @@ class Vectors:
         return token_ids([clean_text(text, longest_text(tokenizer)) for text in texts], tokenizer)
 
     def close(self) -> None:
-        """Encode what waits, then end the encoder's thread."""
+        """Encode what waits, then end the encoder's threads."""
         self._batcher.close()

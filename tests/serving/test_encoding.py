@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from polymart.model.predictor import Predictor
 from serving.encoding import Vectors
-from serving.encoding.batching import PASS, next_pass, passes
-from serving.encoding.runtimes import TILE, TorchRuntime
+from serving.encoding.batching import next_pass, passes
+from serving.encoding.runtimes import TILE, PassShape, TorchRuntime
 from serving.features import OnlineFeatures
 from serving.refusals import OverloadedError
 from serving.scoring import Scorer
@@ -156,6 +156,27 @@ def test_what_is_read_from_a_mixed_batch_comes_from_the_right_rows(vectors: Vect
     torch.testing.assert_close(torch.tensor(np.array([one.result()[0] for one in twice])), 2 * expected[1:])
 
 
+def test_lanes_encode_side_by_side_and_end_together(predictor: Predictor, runtime: CountingRuntime) -> None:
+    runtime.lanes, runtime.shape = 3, PassShape(TILE, 1)  # one text a pass
+    together = threading.Barrier(3, timeout=60)
+    one_pass = runtime.encode
+
+    def encode(tokens_UT: np.ndarray, mask_UT: np.ndarray) -> np.ndarray:
+        together.wait()  # nobody passes before all three lanes came with a text of their own
+        return one_pass(tokens_UT, mask_UT)
+
+    runtime.encode = encode  # type: ignore[method-assign]
+    vectors = Vectors(runtime, predictor.checkpoint.tokenizer)
+    texts = ["milk", "bread is good", "tea " * 30]
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda text: vectors.encode([text], 40), texts))
+    for text, vector_UD in zip(texts, found, strict=True):
+        torch.testing.assert_close(vector_UD[0], alone(predictor, vectors, text, 40), atol=1e-5, rtol=0)
+    vectors.close()
+    assert not any(thread.is_alive() for thread in vectors._batcher._threads)
+    assert runtime.sizes == [1, 1, 1]
+
+
 def test_the_cache_is_bounded(vectors: Vectors) -> None:
     for number in range(20):
         vectors.encode(["a" * (number + 1)], 40)
@@ -163,12 +184,12 @@ def test_the_cache_is_bounded(vectors: Vectors) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(1, 200), min_size=1, max_size=60), st.integers(16, 600))
-def test_passes_take_the_oldest_and_hold_every_text_once(lengths: list[int], most_tokens: int) -> None:
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=60), st.integers(16, 600), st.integers(1, 200))
+def test_passes_take_the_oldest_and_hold_every_text_once(lengths: list[int], most_tokens: int, overhead: int) -> None:
     waiting = {(bytes([number]), list): np.zeros(length, np.int64) for number, length in enumerate(lengths)}
     seen = []
     while waiting:
-        chosen = next_pass(waiting, most_tokens)
+        chosen = next_pass(waiting, PassShape(most_tokens, overhead))
         assert chosen[0] == next(iter(waiting))
         longest = max(-(-len(waiting[key]) // TILE) for key in chosen)
         assert len(chosen) == 1 or len(chosen) * longest * TILE <= most_tokens
@@ -177,20 +198,21 @@ def test_passes_take_the_oldest_and_hold_every_text_once(lengths: list[int], mos
     assert len(seen) == len(set(seen)) == len(lengths)
 
 
-def cost(texts: dict[int, int], ends: tuple[int, ...]) -> int:
+def cost(texts: dict[int, int], ends: tuple[int, ...], overhead: int) -> int:
     """Of passes that end at these lengths, in tokens."""
     padding = sum(count * (min(end for end in ends if end >= length) - length) for length, count in texts.items())
-    return len(ends) * PASS + padding * TILE
+    return len(ends) * overhead + padding * TILE
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.dictionaries(st.integers(1, 10), st.integers(1, 30), min_size=1, max_size=6))
-def test_no_other_passes_are_cheaper(texts: dict[int, int]) -> None:
-    found = passes(texts)
+@given(st.dictionaries(st.integers(1, 10), st.integers(1, 30), min_size=1, max_size=6), st.integers(1, 200))
+def test_no_other_passes_are_cheaper(texts: dict[int, int], overhead: int) -> None:
+    found = passes(texts, overhead)
     assert [length for first, last in found for length in sorted(texts) if first <= length <= last] == sorted(texts)
     *others, longest = sorted(texts)
     every = [(*some, longest) for size in range(len(texts)) for some in combinations(others, size)]
-    assert cost(texts, tuple(last for _, last in found)) == min(cost(texts, ends) for ends in every)
+    ends = tuple(last for _, last in found)
+    assert cost(texts, ends, overhead) == min(cost(texts, others, overhead) for others in every)
 
 
 def test_many_threads_get_the_answers_of_one(predictor: Predictor, feature_store: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ class Counting:
     name = "counting"
 
     def __init__(self, runtime: Runtime) -> None:
-        self.runtime, self.pass_tokens, self.passes = runtime, runtime.pass_tokens, []
+        self.runtime, self.shape, self.lanes, self.passes = runtime, runtime.shape, runtime.lanes, []
 
     def warm_up(self, longest: int) -> None:
         self.runtime.warm_up(longest)
@@ -140,6 +141,19 @@ def test_a_pass_of_many_texts_is_padded_and_cut_back(predictor: Predictor, packa
     assert found_UD.shape == (35, 32)
     np.testing.assert_allclose(found_UD, np.tile(found_UD[:1], (35, 1)), atol=1e-6)
     assert [rounded_up(texts) for texts in (1, 5, 12, 13, 32, 33, 65)] == [1, 6, 12, 16, 32, 64, 96]
+
+
+@pytest.mark.parametrize(("precision", "lanes"), [("float32", 3), ("bfloat16", 1)])
+def test_passes_side_by_side_give_what_they_give_alone(packaged: Path, precision: str, lanes: int) -> None:
+    runtime = OpenVinoRuntime(packaged / TRUNK, 3, precision)
+    assert runtime.lanes == lanes
+    runtime.warm_up(16)
+    generator = np.random.default_rng(3)
+    tokens = [generator.integers(1, 20, (texts, length)) for texts in (1, 2, 3) for length in range(1, 17)]
+    with ThreadPoolExecutor(runtime.lanes) as pool:
+        together = list(pool.map(lambda one: runtime.encode(one, np.ones_like(one)), tokens))
+    for one, vectors_UD in zip(tokens, together, strict=True):
+        np.testing.assert_allclose(vectors_UD, runtime.encode(one, np.ones_like(one)), atol=1e-6)
 
 
 def test_equal_trunks_have_equal_bytes(predictor: Predictor, packaged: Path, tmp_path: Path) -> None:
