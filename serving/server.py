@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
 from polymart.errors import ReleaseError
 
@@ -98,16 +99,22 @@ def started(command: list[str], environment: dict[str, str], port: int, timeout_
 
 
 def stop(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
-    """Ask the server to end, wait ``grace_s`` seconds, then kill what is left of its process group."""
+    """Ask the server to end, wait ``grace_s`` seconds, then kill what is left of its process group and its workers."""
+    workers = []  # asked now, for a process whose parent has ended is nobody's child
+    with suppress(psutil.NoSuchProcess):
+        workers = psutil.Process(process.pid).children(recursive=True)
     process.terminate()
     try:
         process.wait(grace_s)
     except subprocess.TimeoutExpired:
         pass
     finally:
-        # Also after a clean end: a worker may outlive its supervisor.
+        # Also after a clean end: a worker may outlive its supervisor, and leads a process group of its own.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
         process.wait()
 
 

@@ -118,6 +118,8 @@ class OpenVinoRuntime:
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self.lanes):
             self._idle.put(compiled.create_infer_request())
+        # What OpenVINO's binding sets up at its first call, two threads set up never: each waits for the other's lock.
+        self.encode(*_blank(1, TILE))
 
     def encode(self, tokens_UT: np.ndarray, mask_UT: np.ndarray) -> np.ndarray:
         """See `Runtime.encode`.

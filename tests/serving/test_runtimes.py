@@ -156,6 +156,24 @@ def test_passes_side_by_side_give_what_they_give_alone(packaged: Path, precision
         np.testing.assert_allclose(vectors_UD, runtime.encode(one, np.ones_like(one)), atol=1e-6)
 
 
+def test_lanes_whose_first_passes_meet_do_not_wait_for_each_other(packaged: Path) -> None:
+    code = f"""
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+import numpy as np
+from serving.encoding.runtimes import OpenVinoRuntime
+runtime, together = OpenVinoRuntime(Path({str(packaged / TRUNK)!r}), 8, "float32"), threading.Barrier(8)
+def encode(_):
+    together.wait()
+    return runtime.encode(np.ones((1, 4), np.int64), np.ones((1, 4), np.int64))
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(encode, range(8)))
+"""
+    for _ in range(4):  # without the pass of the constructor two runs of five never end
+        subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True, timeout=90)
+
+
 def test_equal_trunks_have_equal_bytes(predictor: Predictor, packaged: Path, tmp_path: Path) -> None:
     assert save_trunk(predictor.model.encoder, tmp_path)
     for name in (TRUNK, "trunk.bin"):
