@@ -12,7 +12,7 @@ from polymart.errors import ReleaseError
 ROOTS = ("bentoml", "cachetools", "cryptography", "feast[duckdb,postgres,redis]", "httpx", "limits", "numpy",
          "openvino", "pandas", "platformdirs", "prometheus-client", "psutil", "pyarrow", "pydantic",
          "pydantic-settings", "pyjwt[crypto]", "pyyaml", "safetensors", "starlette", "tokenizers", "torch",
-         "transformers", "usearch")  # fmt: skip
+         "transformers", "typeguard", "usearch")  # fmt: skip
 """What ``serving``, ``feature_repo`` and the parts of ``polymart`` behind them import."""
 
 

@@ -25,12 +25,18 @@ RECOMMEND, ADS, DEMAND = "next_category", "coupon_response", "demand"
 class Scorer:
     """Answers the service's questions from a `Predictor` and the online features."""
 
-    def __init__(self, predictor: Predictor, features: Features, vectors: Vectors | None = None) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        features: Features,
+        vectors: Vectors | None = None,
+        texts: TextHeads | None = None,
+    ) -> None:
         self.predictor = predictor
         self.features = features
         self.vectors = vectors or Vectors(TorchRuntime(predictor.model.encoder), predictor.checkpoint.tokenizer)
         self.tasks = {task.name: task for task in predictor.checkpoint.suite.tasks}
-        self.texts = TextHeads(predictor)
+        self.texts = texts or TextHeads(predictor)
 
     @property
     def digest(self) -> str:

@@ -16,6 +16,7 @@ from serving.encoding.runtimes import TorchRuntime, choose_runtime, runtime_name
 from serving.features import Features, NoFeatures, OnlineFeatures
 from serving.scoring import Scorer
 from serving.signed import require_signed_release
+from serving.texts import TextHeads
 
 _log = logging.getLogger(__name__)
 
@@ -46,14 +47,14 @@ def load_scorer(checkpoint: Path, feature_store: str, max_threads: int) -> Score
     # Heads are small and run in many threads at once: more threads for each would only get in their way.
     torch.set_num_threads(threads if isinstance(runtime, TorchRuntime) else 1)
     _log.info("the encoder runs on %s", runtime.name)
-    suite = predictor.checkpoint.suite
-    with ThreadPoolExecutor(1) as pool:  # the one computes, the other mostly imports: side by side they save a second
+    suite, texts = predictor.checkpoint.suite, TextHeads(predictor)
+    with ThreadPoolExecutor(1) as pool:  # the one computes, the other mostly imports: side by side they save seconds
         warm = pool.submit(runtime.warm_up, max(suite.max_tokens(task) for task in suite.tasks))
+        warm_heads = pool.submit(texts.warm_up)
         features = open_features(feature_store)
-        warm.result()
-    scorer = Scorer(predictor, features, Vectors(runtime, predictor.checkpoint.tokenizer))
-    scorer.texts.warm_up()
-    if scorer.texts.tasks:
+        warm.result(), warm_heads.result()
+    scorer = Scorer(predictor, features, Vectors(runtime, predictor.checkpoint.tokenizer), texts)
+    if texts.tasks:
         scorer.understand("warm up", 1)
     return scorer
 

@@ -88,7 +88,7 @@ def store_lookup(store: Path, key: bytes, households: Sequence[int]) -> FeatureL
     ids = {pseudonym(household, key): household for household in households}
 
     def look(task: Task, answers: pd.DataFrame) -> pd.DataFrame:
-        from feature_repo.retrieval import retrieve  # lazily: feast takes five seconds
+        from feature_repo.retrieval import retrieve  # lazily: feast takes one to two seconds
 
         if task.feature_service is None:
             return pd.DataFrame(index=answers.index)

@@ -12,7 +12,6 @@ import math
 from abc import abstractmethod
 
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from polymart.config import Task
@@ -55,6 +54,8 @@ def best_temperature(kind: Probabilistic, outputs_NO: Tensor, target: Tensor) ->
     """
     outputs_NO = outputs_NO.double()
     target = target.double() if target.is_floating_point() else target
+
+    from scipy.optimize import minimize_scalar  # half a second that a server, which fits nothing, does without
 
     @torch.no_grad()
     def loss(log_temperature: float) -> float:
