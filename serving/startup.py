@@ -48,11 +48,12 @@ def load_scorer(checkpoint: Path, feature_store: str, max_threads: int) -> Score
     torch.set_num_threads(threads if isinstance(runtime, TorchRuntime) else 1)
     _log.info("the encoder runs on %s", runtime.name)
     suite, texts = predictor.checkpoint.suite, TextHeads(predictor)
-    with ThreadPoolExecutor(1) as pool:  # the one computes, the other mostly imports: side by side they save seconds
+    with ThreadPoolExecutor(1) as pool:  # the one computes, the other mostly imports: side by side they save a second
         warm = pool.submit(runtime.warm_up, max(suite.max_tokens(task) for task in suite.tasks))
         warm_heads = pool.submit(texts.warm_up)
         features = open_features(feature_store)
-        warm.result(), warm_heads.result()
+        warm.result()
+        warm_heads.result()
     scorer = Scorer(predictor, features, Vectors(runtime, predictor.checkpoint.tokenizer), texts)
     if texts.tasks:
         scorer.understand("warm up", 1)

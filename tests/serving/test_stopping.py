@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import psutil
-from guarded import until
 
 from serving.server import stop
 
@@ -33,7 +32,8 @@ def test_a_stuck_worker_ends_with_its_server(tmp_path: Path) -> None:
     process.stdout.close()
     stop(process, grace_s=10)
     assert process.returncode is not None
-    until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, 10)
+    gone, alive = psutil.wait_procs([worker], timeout=10)
+    assert (gone, alive) == ([worker], [])
 
 
 def test_a_server_that_ended_by_itself_is_stopped_too() -> None:
