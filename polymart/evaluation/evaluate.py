@@ -16,7 +16,7 @@ from polymart.evaluation.latency import measure_latency, requests_of, size_mb
 from polymart.evaluation.leakage import find_leaks
 from polymart.evaluation.records import Evaluation
 from polymart.evaluation.rivals import Champion
-from polymart.evaluation.scoring import Advance, predictions_of, write_predictions
+from polymart.evaluation.scoring import Advance, predictions_by_split, write_predictions
 from polymart.model.predictor import Predictor
 from polymart.training.checkpoint import checkpoint_digest
 
@@ -94,7 +94,7 @@ def _score(
             remedy="move split.test_from, or bring data of that period",
         )
     scored = frame[frame["split"].isin(("val", "test"))].reset_index(drop=True)
-    found = predictions_of(predictor, task, scored, _advance(report, task.name, len(scored)))
+    found = predictions_by_split(predictor, task, scored, _advance(report, task.name, len(scored)))
     write_predictions(predictions / f"{task.name}.parquet", predictor, task, scored, found)
     chosen = scored["split"].eq("test").to_numpy()
     return ScoredTask(task, predictor, frame, scored[chosen].reset_index(drop=True), found.scores[chosen], kept)

@@ -53,6 +53,20 @@ def test_a_model_against_itself_gains_nothing(folders):
         assert (task.champion.gain.low, task.champion.gain.high, task.champion.gain_lower_bound) == (0, 0, 0)
 
 
+def test_every_pass_is_of_one_split(folders, monkeypatch):
+    """A score's last digits depend on its batch: only so is a model against itself told apart by nothing."""
+    asked, scores = [], Predictor.scores
+
+    def recorded(predictor, task, frame, *args, **kwargs):
+        asked.append((task, frozenset(frame["split"])))
+        return scores(predictor, task, frame, *args, **kwargs)
+
+    monkeypatch.setattr(Predictor, "scores", recorded)
+    evaluated(folders, champion=Champion("same", folders / "candidate"))
+    assert {task for task, _ in asked} >= {"reply", "units", "mood"}
+    assert {splits for _, splits in asked} == {frozenset({"val"}), frozenset({"test"})}
+
+
 def test_the_suite_sets_the_margin(folders):
     content = SUITE.model_dump(mode="json")
     content["tasks"][1]["regression_margin"] = 0.07
