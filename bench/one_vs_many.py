@@ -33,11 +33,12 @@ from polymart.data.example_index import read_examples, read_examples_index
 from polymart.evaluation.metrics import metric_of
 from polymart.evaluation.paired import MIN_SEEDS, PairedComparison, compare_arms
 from polymart.evaluation.scoring import score_test_rows
-from polymart.files import atomic_folder, read_json, write_json
+from polymart.files import atomic_folder, canonical_json, digest_text, read_json, write_json
 from polymart.model.predictor import Predictor
 from polymart.tasks import kind_of
-from polymart.training.loop import train_suite, training_key
-from polymart.training.single import single_suite
+from polymart.training.loop import train_suite
+from polymart.training.single import CODE, single_suite
+from polymart.version import library_version
 
 CLAIM = Path(__file__).parents[1] / "suites" / "claim.yaml"
 RESULTS = Path(__file__).parent / "results" / "one_vs_many.json"
@@ -82,7 +83,8 @@ def run_seeds(
 def run(arm: Suite, name: str, seed: int, examples: Path, encoder: Path) -> dict[str, Any]:
     """Train and score one arm with one seed, unless that was done before."""
     arm = arm.model_copy(update={"seed": seed})
-    key = training_key(examples, arm).removeprefix("sha256:")[:12]
+    parts = [arm.digest, read_examples_index(examples).digest, library_version(*CODE, "evaluation")]
+    key = digest_text(canonical_json(parts)).removeprefix("sha256:")[:12]
     folder = Settings().work_dir / "bench" / "one_vs_many" / f"{name}-{seed}-{key}"
     if not (folder / "run.json").is_file():
         with atomic_folder(folder) as temporary:

@@ -93,6 +93,16 @@ class PolymartService:
     """All decisions of the shop from one checkpoint."""
 
     def __init__(self) -> None:
+        gc.disable()  # nearly all that a start makes stays: to look through it again and again takes a second
+        try:
+            self._load()
+        finally:
+            gc.enable()
+        # What was loaded stays: looking through its 600,000 objects for garbage would stop every request for 0.3 s.
+        gc.freeze()
+        atexit.register(gc.unfreeze)  # else extension modules complain of leaks in the log of a server that ends
+
+    def _load(self) -> None:
         from serving.ahead import open_ahead
         from serving.catalogue import catalogue_folder, open_catalogue
         from serving.events.feedback import FeedbackLog
@@ -109,9 +119,6 @@ class PolymartService:
         verify_release(self.scorer.digest)
         store = os.environ.get("POLYMART_FEATURE_STORE")
         self.happenings = Events(Path(store) if store else None)
-        # What was loaded stays: looking through its 600,000 objects for garbage would stop every request for 0.3 s.
-        gc.freeze()
-        atexit.register(gc.unfreeze)  # else extension modules complain of leaks in the log of a server that ends
         self.ahead = open_ahead(self.scorer, store)
 
     @bentoml.on_shutdown

@@ -86,7 +86,9 @@ class TextHeads:
                 task.name: [next(columns) for _ in found] for task, found in zip(self.tasks, sizes, strict=True)
             }
             try:
-                traced = torch.jit.freeze(torch.jit.trace(heads, torch.ones(2, width)).eval())
+                # torch's own check imports DTensor and sympy, a second and more; ours, below, needs neither
+                program = torch.jit.trace(heads, torch.ones(2, width), check_trace=False)
+                traced = torch.jit.freeze(program.eval())
                 several = torch.arange(3.0 * width).reshape(3, width).sin()
                 if traced(several).allclose(heads(several), atol=1e-5):
                     return cast("Callable[[Tensor], Tensor]", traced)

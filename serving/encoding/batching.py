@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from prometheus_client import Counter as Metric
@@ -28,6 +28,7 @@ Read = Callable[[np.ndarray], Sequence[Any]]
 """What to make of the vectors of several texts: (U, D) to U results, each made from its own row alone."""
 Key = tuple[bytes, Read]
 """A digest of a text's token ids, and what is to be made of its vector; equal keys share one result."""
+Name = TypeVar("Name", bound=Hashable)
 PASSES = Metric("polymart_encoder_passes", "Forward passes of the shared encoder")
 TEXTS = Metric("polymart_encoder_texts", "Texts encoded; those found in the cache are not")
 
@@ -124,14 +125,14 @@ def _read(keys: Sequence[Key], vectors_UD: np.ndarray) -> dict[Key, Any]:
     return results
 
 
-def next_pass(waiting: Mapping[Key, np.ndarray], shape: PassShape) -> list[Key]:
+def next_pass(waiting: Mapping[Name, np.ndarray], shape: PassShape) -> list[Name]:
     """The texts to encode now: the oldest, and those that wait and share its pass in the cheapest `passes`.
 
     No pass holds more tokens than ``shape`` says, padding included, so that whoever comes next waits for a short one;
     the oldest come first. One text alone may be longer.
 
     Args:
-        waiting: token ids by key, oldest first.
+        waiting: token ids by any name, oldest first.
         shape: the runtime's.
     """
     tiles = {key: -(-len(ids) // TILE) for key, ids in waiting.items()}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ def test_heads_say_of_many_texts_what_they_say_of_each(
     predictor: Predictor, traceable: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if not traceable:
-        monkeypatch.setattr(torch.jit, "trace", lambda *_: (_ for _ in ()).throw(RuntimeError("no tracer")))
+        monkeypatch.setattr(torch.jit, "trace", Mock(side_effect=RuntimeError("no tracer")))
     heads = TextHeads(predictor)
     vectors_UD = np.random.default_rng(7).normal(size=(5, 32)).astype(np.float32)
     together = heads.outputs(vectors_UD)
@@ -161,6 +162,7 @@ def test_lanes_whose_first_passes_meet_do_not_wait_for_each_other(packaged: Path
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 import numpy as np
 from serving.encoding.runtimes import OpenVinoRuntime
 runtime, together = OpenVinoRuntime(Path({str(packaged / TRUNK)!r}), 8, "float32"), threading.Barrier(8)
