@@ -23,6 +23,7 @@ from polymart.evaluation import latency
 from polymart.evaluation.records import GateResult, Verdict
 from polymart.model.predictor import Predictor
 
+pytestmark = pytest.mark.long
 TASKS = ("next_category", "demand", "intent")
 LIMITS = {"train": 1500, "val": 300, "test": 600}
 GOOD = 2

@@ -16,6 +16,7 @@ from fixtures.machine import environment, make_machine, small_suite
 from polymart.config import Settings
 from polymart.data.archives import locate
 
+pytestmark = pytest.mark.long
 POLYMART = [sys.executable, "-m", "polymart.cli.main"]
 
 

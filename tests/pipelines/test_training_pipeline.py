@@ -38,6 +38,7 @@ LEGS_OF_EVERY_RUN = {
 }
 LEGS_BEHIND_THE_GATE = {"register_model", "materialize_features", "package_bento", "probe_bento", "promote_release"}
 GENEROUS = 1e6
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +46,12 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return make_machine(tmp_path_factory.mktemp("machine"))
 
 
-def run(suite: Suite, settings: Settings, override: Override | None = None) -> Job:
+def run(suite: Suite, settings: Settings, override: Override | None = None, monitor: bool = True) -> Job:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment(settings).items():
             patch.setenv(name, value)
         patch.setenv("CI", "true")
-        return run_job(suite, Path("suites/small.yaml"), settings, override=override)
+        return run_job(suite, Path("suites/small.yaml"), settings, override=override, monitor=monitor)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def refused(settings: Settings) -> Job:
     suite = small_suite("shut_gate", margin=GENEROUS)
     first, *others = suite.tasks
     strict = first.model_copy(update={"margin": 0.0, "floor": "personal_frequency"})
-    return run(suite.model_copy(update={"tasks": [strict, *others]}), settings)
+    return run(suite.model_copy(update={"tasks": [strict, *others]}), settings, monitor=False)
 
 
 def test_a_passing_verdict_releases(released: Job, settings: Settings) -> None:
@@ -152,7 +153,7 @@ def later(released: Job, settings: Settings) -> Job:
     suite = small_suite("later", margin=GENEROUS)
     gates = suite.gates.model_copy(update={"single_task": True})
     tasks = [task.model_copy(update={"regression_margin": GENEROUS}) for task in suite.tasks]
-    return run(suite.model_copy(update={"gates": gates, "tasks": tasks}), settings)
+    return run(suite.model_copy(update={"gates": gates, "tasks": tasks}), settings, monitor=False)
 
 
 def test_the_next_candidate_is_held_against_the_release_and_models_of_one_task(released: Job, later: Job) -> None:
@@ -176,7 +177,7 @@ def test_an_override_releases_the_refused_candidate_and_is_told_wherever_it_is(
     refused: Job, settings: Settings
 ) -> None:
     ada = Override(who="Ada", why="the champion loses orders")
-    forced = run(refused.suite, settings, ada)
+    forced = run(refused.suite, settings, ada, monitor=False)
     assert forced.states["train_suite"] == "cached", "the same candidate"
     assert (forced.verdict.overall, forced.verdict.override) == (refused.verdict.overall, ada)
     floors = [[gate for gate in job.verdict.gates if gate.gate == "floor"] for job in (forced, refused)]

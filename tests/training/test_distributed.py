@@ -24,6 +24,7 @@ from polymart.training.distributed import train
 from polymart.training.loop import train_suite
 from polymart.training.world import joined
 
+pytestmark = pytest.mark.long
 FORK = multiprocessing.get_context("fork")
 
 
