@@ -33,8 +33,8 @@ MAX_DIFFERENCE = 0.02
 """Of a score, relative where it is above 1 (units)."""
 MIN_OVERLAP, NEIGHBOURS = 0.98, 10
 """Mean share of a text's nearest texts that must stay the same: what is found by vectors must not depend on bits."""
-TEXTS = 300
-"""Texts compared."""
+TEXTS, BATCH = 300, 32
+"""Texts compared, and how many of them a pass holds."""
 
 
 class RuntimeEncoder(nn.Module):
@@ -121,11 +121,11 @@ Batches = list[tuple[np.ndarray, np.ndarray]]
 """Token ids and mask of each batch, shape (U, T)."""
 
 
-def batches_of(texts: list[str], tokenizer: Tokenizer, size: int = 32) -> Batches:
+def batches_of(texts: list[str], tokenizer: Tokenizer) -> Batches:
     """Batches of texts of similar length, shortest first, for a tokenizer as `fit_tokenizer` makes it."""
     ids = token_ids([clean_text(text, longest_text(tokenizer)) for text in texts], tokenizer)
     ids.sort(key=len)
-    parts = (padded(ids[start : start + size], padding_id(tokenizer)) for start in range(0, len(ids), size))
+    parts = (padded(ids[start : start + BATCH], padding_id(tokenizer)) for start in range(0, len(ids), BATCH))
     return [(tokens.numpy(), mask.numpy()) for tokens, mask in parts]
 
 

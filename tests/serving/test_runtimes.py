@@ -162,7 +162,6 @@ def test_lanes_whose_first_passes_meet_do_not_wait_for_each_other(packaged: Path
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from unittest.mock import Mock
 import numpy as np
 from serving.encoding.runtimes import OpenVinoRuntime
 runtime, together = OpenVinoRuntime(Path({str(packaged / TRUNK)!r}), 8, "float32"), threading.Barrier(8)
