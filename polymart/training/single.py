@@ -28,12 +28,14 @@ CODE = ("balancing", "model", "tasks", "training")
 def single_suite(suite: Suite, task: str, rows: int) -> Suite:
     """The suite of one task: the same recipe, its own number of steps and its own early stopping.
 
+    It does not say how the shared model divides its steps, so other shares ask for no other model.
+
     Args:
         suite: the suite of all tasks.
         task: the task to be left.
         rows: its training rows.
     """
-    chosen = suite.task(task)
+    chosen = suite.task(task).model_copy(update={"share": 1.0})
     epoch = rows / chosen.micro_batch
     training = suite.training.model_copy(
         update={

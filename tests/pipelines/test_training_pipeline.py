@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from monitoring.ledger import Ledger
 from monitoring.records import Decision
 from polymart.cli.job import Job, run_job
 from polymart.config import Settings, Suite, dump_suite
-from polymart.evaluation.records import Override
+from polymart.evaluation.records import Evaluation, Override
 from polymart.gates import explain
+from polymart.release.manifest import ReleaseManifest
 from polymart.release.promotion import current_manifest, history
 
 LEGS_OF_EVERY_RUN = {
@@ -38,6 +40,7 @@ LEGS_OF_EVERY_RUN = {
 }
 LEGS_BEHIND_THE_GATE = {"register_model", "materialize_features", "package_bento", "probe_bento", "promote_release"}
 GENEROUS = 1e6
+NEW_DATA = "sha256:" + "a" * 64
 pytestmark = pytest.mark.long
 
 
@@ -147,30 +150,73 @@ def test_monitoring_the_current_release_twice_says_the_same(released: Job, setti
     assert len(ledger.read_text().splitlines()) == len(set(ledger.read_text().splitlines())) > 0
 
 
+@dataclass(frozen=True)
+class Retrained:
+    """What a retraining left, and what the command said each of the two times."""
+
+    manifest: ReleaseManifest
+    evaluation: Evaluation
+    told: list[subprocess.CompletedProcess[str]]
+
+
 @pytest.fixture(scope="module")
-def later(released: Job, settings: Settings) -> Job:
-    """Another candidate, after the first release; held against a model of each task too."""
-    suite = small_suite("later", margin=GENEROUS)
-    gates = suite.gates.model_copy(update={"single_task": True})
-    tasks = [task.model_copy(update={"regression_margin": GENEROUS}) for task in suite.tasks]
-    return run(suite.model_copy(update={"gates": gates, "tasks": tasks}), settings, monitor=False)
+def retrained(released: Job, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Retrained:
+    """A due retraining of the released suite, asked for twice; held against a model of each task too."""
+    tasks = [task.model_copy(update={"regression_margin": GENEROUS}) for task in released.suite.tasks]
+    gates = released.suite.gates.model_copy(update={"single_task": True})
+    suite = tmp_path_factory.mktemp("retrained") / "suite.yaml"
+    suite.write_text(dump_suite(released.suite.model_copy(update={"tasks": tasks, "gates": gates})))
+    due = Decision(
+        action="retrain",
+        reasons=("demand moved",),
+        task="demand",
+        decided_at=datetime(2018, 1, 1),
+        data_digest=NEW_DATA,
+    )
+    Ledger(settings.work_dir / "monitoring" / "local").append(Decided(inputs_digest="sha256:i", decision=due))
+    command = [sys.executable, "-m", "polymart.cli.main", "monitor", "retrain", "--suite", suite]
+    told = [
+        subprocess.run(command, env=os.environ | environment(settings), capture_output=True, text=True, check=False)
+        for _ in range(2)
+    ]
+    assert told[0].returncode == 0, told[0].stderr
+    runs = (settings.work_dir / "pipelines").glob("training-*/evaluate-suite/evaluation")
+    evaluation = Evaluation.read(max(runs, key=lambda path: path.stat().st_mtime_ns))
+    return Retrained(current_manifest(settings.deployment_repository, "local"), evaluation, told)
 
 
-def test_the_next_candidate_is_held_against_the_release_and_models_of_one_task(released: Job, later: Job) -> None:
-    assert (released.evaluation.champion, later.evaluation.champion) == ("", released.release)
-    for first, second in zip(released.evaluation.tasks, later.evaluation.tasks, strict=True):
+def test_a_due_retraining_trains_gates_and_releases_in_one_command_and_only_once(
+    released: Job, retrained: Retrained, settings: Settings
+) -> None:
+    manifest, (first, second) = retrained.manifest, retrained.told
+    assert manifest.release != released.release
+    assert (manifest.data_version, manifest.checkpoint_digest) == (NEW_DATA, retrained.evaluation.checkpoint)
+    assert first.stdout == f"retraining retrain-1-aaaaaaaaaaaa ended: {manifest.release} is released\n"
+    assert second.returncode == 0
+    assert "already retrained on" in second.stdout
+    kinds = [entry.kind for entry in Ledger(settings.work_dir / "monitoring" / "local").entries()]
+    assert kinds[kinds.index("claimed") :] == ["claimed", "started", "started", "ended"]
+
+
+def test_the_next_candidate_is_held_against_the_release_and_models_of_one_task(
+    released: Job, retrained: Retrained
+) -> None:
+    assert (released.evaluation.champion, retrained.evaluation.champion) == ("", released.release)
+    for first, second in zip(released.evaluation.tasks, retrained.evaluation.tasks, strict=True):
         assert first.champion is None
         assert first.single_task is None
         assert second.champion.checkpoint == released.evaluation.checkpoint
         assert second.champion.score.value == first.score.value, "the same model on the same rows"
-        assert second.single_task.checkpoint not in (released.evaluation.checkpoint, later.evaluation.checkpoint)
+        assert second.single_task.checkpoint not in (released.evaluation.checkpoint, retrained.evaluation.checkpoint)
 
 
-def test_an_unchanged_run_does_not_promote_over_a_later_release(released: Job, later: Job, settings: Settings) -> None:
-    assert later.release == current_manifest(settings.deployment_repository, "local").release != released.release
+def test_an_unchanged_run_does_not_promote_over_a_later_release(
+    released: Job, retrained: Retrained, settings: Settings
+) -> None:
+    assert current_manifest(settings.deployment_repository, "local").release == retrained.manifest.release
     again = run(released.suite, settings)
-    assert (again.release, again.replaced_by) == ("", later.release)
-    assert current_manifest(settings.deployment_repository, "local").release == later.release
+    assert (again.release, again.replaced_by) == ("", retrained.manifest.release)
+    assert current_manifest(settings.deployment_repository, "local").release == retrained.manifest.release
 
 
 def test_an_override_releases_the_refused_candidate_and_is_told_wherever_it_is(
@@ -190,26 +236,3 @@ def test_an_override_releases_the_refused_candidate_and_is_told_wherever_it_is(
     assert None not in (line.low, line.high)
     assert f"Override by {ada.who}:</b> {ada.why}." in (forced.folder / "index.html").read_text()
     assert history(settings.deployment_repository, "local")[0].override == str(ada)
-
-
-def test_a_due_retraining_trains_gates_and_releases_in_one_command_and_only_once(
-    released: Job, settings: Settings, tmp_path: Path
-) -> None:
-    tasks = [task.model_copy(update={"regression_margin": GENEROUS}) for task in released.suite.tasks]
-    (tmp_path / "suite.yaml").write_text(dump_suite(released.suite.model_copy(update={"tasks": tasks})))
-    ledger, digest = Ledger(settings.work_dir / "monitoring" / "local"), "sha256:" + "a" * 64
-    at = datetime(2018, 1, 1)
-    due = Decision(action="retrain", reasons=("demand moved",), task="demand", decided_at=at, data_digest=digest)
-    ledger.append(Decided(inputs_digest="sha256:i", decision=due))
-    command = [sys.executable, "-m", "polymart.cli.main", "monitor", "retrain", "--suite", tmp_path / "suite.yaml"]
-    told = [
-        subprocess.run(command, env=os.environ | environment(settings), capture_output=True, text=True, check=False)
-        for _ in range(2)
-    ]
-    assert [done.returncode for done in told] == [0, 0], told[0].stderr
-    manifest = current_manifest(settings.deployment_repository, "local")
-    assert manifest.data_version == digest
-    assert told[0].stdout == f"retraining retrain-1-aaaaaaaaaaaa ended: {manifest.release} is released\n"
-    assert "already retrained on" in told[1].stdout
-    kinds = [entry.kind for entry in ledger.entries()]
-    assert kinds[kinds.index("claimed") :] == ["claimed", "started", "started", "ended"]

@@ -90,8 +90,9 @@ def test_none_is_trained_where_the_suite_asks_for_none(shop, tmp_path):
 
 def test_a_second_run_trains_nothing(shop, machine, first, tmp_path, trained):
     gates = SUITE.gates.model_copy(update={"resamples": 999})
-    slices = [task.model_copy(update={"slices": [Slice(name="by", column="channel")]}) for task in SUITE.tasks]
-    again = SUITE.model_copy(update={"name": "other", "gates": gates, "tasks": slices})
+    unread = {"slices": [Slice(name="by", column="channel")], "share": 3.0}
+    tasks = [task.model_copy(update=unread) for task in SUITE.tasks]
+    again = SUITE.model_copy(update={"name": "other", "gates": gates, "tasks": tasks})
     train_singles(shop / "examples", again, tmp_path / "out", machine)
     assert trained == []
     assert read_json(tmp_path / "out" / "baselines.json") == read_json(first / "baselines.json")
