@@ -180,9 +180,9 @@ def retrained(released: Job, settings: Settings, tmp_path_factory: pytest.TempPa
         for _ in range(2)
     ]
     assert told[0].returncode == 0, told[0].stderr
-    runs = (settings.work_dir / "pipelines").glob("training-*/evaluate-suite/evaluation")
-    evaluation = Evaluation.read(max(runs, key=lambda path: path.stat().st_mtime_ns))
-    return Retrained(current_manifest(settings.deployment_repository, "local"), evaluation, told)
+    newest = max((settings.work_dir / "pipelines").glob("polymart-training-*/evaluate-suite/evaluation"))
+    manifest = current_manifest(settings.deployment_repository, "local")
+    return Retrained(manifest, Evaluation.read(newest), told)
 
 
 def test_a_due_retraining_trains_gates_and_releases_in_one_command_and_only_once(
