@@ -46,6 +46,19 @@ def test_both_arms_are_trained_once_and_compared_task_by_task(shop, runs, tmp_pa
     assert set(json.loads((tmp_path / "results.json").read_text())["tasks"]) == {"reply", "mood"}
 
 
+def test_a_gpu_that_runs_share_says_nothing_of_compute(shop, runs, tmp_path, monkeypatch, capsys):
+    suite, train = runs
+    found = train()
+    monkeypatch.setattr(one_vs_many, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a GPU")
+    capsys.readouterr()
+    report(suite, found, shop / "examples", small=False, gpu=True)
+    assert "compute" not in capsys.readouterr().out
+    kept = json.loads((tmp_path / "results_gpu.json").read_text())
+    assert kept["machine"]["gpu"] == "a GPU"
+    assert "compute_ratio" not in kept
+
+
 def test_a_shared_model_that_knows_nothing_fails(shop, runs, capsys):
     suite, train = runs
     found = train()
