@@ -132,7 +132,7 @@ def report(suite: Suite, runs: Sequence[dict[str, Any]], examples: Path, small: 
             f"{found.lower_bound:+.4f} margin {found.margin:.4f}: {found.outcome}",
             flush=True,
         )
-    compute = _compute(runs)
+    compute = float(np.mean([r["shared"]["cpu_s"] for r in runs]) / np.mean([_singles(r) for r in runs]))
     if not gpu:
         claim("training compute, shared over singles", compute, "<= 0.5", compute <= 0.5, len(runs))
     if small:
@@ -152,10 +152,6 @@ def report(suite: Suite, runs: Sequence[dict[str, Any]], examples: Path, small: 
         },
     }
     write_json(RESULTS.with_stem(f"{RESULTS.stem}_gpu") if gpu else RESULTS, content)
-
-
-def _compute(runs: Sequence[dict[str, Any]]) -> float:
-    return float(np.mean([one["shared"]["cpu_s"] for one in runs]) / np.mean([_singles(one) for one in runs]))
 
 
 def _singles(one: dict[str, Any]) -> float:
