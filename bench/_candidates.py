@@ -116,7 +116,7 @@ def shuffled(shop: Shop, seed: int, number: int, folder: Path) -> Candidate:
 def regressed(shop: Shop, seed: int, number: int, folder: Path) -> Candidate:
     """Noise on the last layer of one head, just enough to be worse by a little more than the margin."""
     task, bench, model = shop.task(number), shop.bench, shop.bench.trained(seed)
-    weight = model.head(task.name).out.weight  # type: ignore[union-attr]
+    weight = model.head(task.name).get_parameter("out.weight")
     learned, sign = weight.detach().clone(), 1 if metric_of(task.metric, task.kind).greater_is_better else -1
     noise = torch.randn(learned.shape, generator=torch.Generator().manual_seed(seed)) * (learned.std() + 1e-3)
     whole = bench.validated(model, task.name)

@@ -89,13 +89,14 @@ def _examples() -> pd.DataFrame:
     random = np.random.default_rng(0)
     seconds = np.sort(random.integers(0, NUM_DAYS * 86_400, NUM_ROWS))
     times = BEGIN + pd.to_timedelta(seconds, unit="s")
-    moved = times >= DRIFT_FROM
+    early, middle = times < pd.Timestamp(VAL_FROM), times < pd.Timestamp(TEST_FROM)
+    moved = times >= pd.Timestamp(DRIFT_FROM)
     return pd.DataFrame(
         {
             "example_id": [f"e{i}" for i in range(NUM_ROWS)],
             "series_id": [f"s{i}" for i in range(NUM_ROWS)],
             "event_timestamp": times.astype("datetime64[us]"),
-            "split": np.select([times < VAL_FROM, times < TEST_FROM], ["train", "val"], "test"),
+            "split": np.where(early, "train", np.where(middle, "val", "test")),
             "price": random.lognormal(1, 0.7, NUM_ROWS) * np.where(moved, 2.5, 1),
             "lag": random.poisson(4, NUM_ROWS),
             "aisle": np.where(moved, "wine", random.choice(["dairy", "bread", "wine"], NUM_ROWS)),

@@ -91,8 +91,8 @@ def _rows(predictor: Predictor, data: TaskData, vectors: Path) -> Rows:
     batch = data.collate(data.frame)
     if encoded is None:
         return Rows(data, batch, None)
-    texts = {"tokens_UT": None, "mask_UT": None, "text_index_B": torch.from_numpy(encoded.text_index_B)}
-    return Rows(data, replace(batch, **texts), torch.from_numpy(encoded.vectors_UD))
+    rows = replace(batch, tokens_UT=None, mask_UT=None, text_index_B=torch.from_numpy(encoded.text_index_B))
+    return Rows(data, rows, torch.from_numpy(encoded.vectors_UD))
 
 
 def _fit(model: MultiTaskModel, name: str, rows: Rows, suite: Suite, seed: int, order: np.ndarray | None) -> None:

@@ -51,7 +51,9 @@ def read_repository(repository: Path, journals: Path, keys: TrustedKeys | None) 
     begun = {line[1] for line in lines if line[0] == "begins"}
     told = {line[1]: line[2] for line in lines if line[0] == "done"}
     _git(repository, "fsck", "--strict", "--no-dangling")
-    commits, halves, off_line = {}, [], []
+    commits: dict[str, str] = {}
+    halves: list[str] = []
+    off_line: list[str] = []
     log = [line.split() for line in _git(repository, "log", "--format=%H %P", "main").splitlines()]
     for number, (commit, *parents) in enumerate(log):
         release, fault = _promoted(repository, commit, keys)

@@ -48,12 +48,15 @@ def saturate(url: str, bodies: Iterator[dict[str, Any]], clients: int, seconds: 
     return asyncio.run(_saturate(url, bodies, clients, seconds))
 
 
-def at_rate(url: str, bodies: Iterator[dict[str, Any]], rate: float, seconds: float, seed: int = 17) -> Load:
-    """Requests at random times (a Poisson process), whether or not those before were answered.
+def at_rate(
+    url: str, bodies: Iterator[dict[str, Any]], rate: float, seconds: float, seed: int = 17, even: bool = False
+) -> Load:
+    """Requests at random times (a Poisson process) or ``even`` ones, whether or not those before were answered.
 
     A request's latency counts from the time at which it was due.
     """
-    gaps_s = np.random.default_rng(seed).exponential(1 / rate, int(rate * seconds))
+    count = int(rate * seconds)
+    gaps_s = np.full(count, 1 / rate) if even else np.random.default_rng(seed).exponential(1 / rate, count)
     return asyncio.run(_at_rate(url, bodies, np.cumsum(gaps_s)))
 
 

@@ -90,7 +90,7 @@ def judged(shop: Shop, kind: str, number: int) -> dict[str, Any]:
             kept=shop.work / "kept",
         )  # fmt: skip
     verdict = judge(evaluation, candidate.suite)
-    found = {
+    found: dict[str, Any] = {
         "kind": kind,
         "number": number,
         "overall": verdict.overall,

@@ -46,8 +46,8 @@ def main() -> None:
     evaluation = evaluate_suite(examples, work / "checkpoint", suite, work / "predictions")
     for task in evaluation.tasks:
         print(line(task), flush=True)
-    for task, reason in evaluation.skipped.items():
-        print(f"skipped {task}: {reason}", flush=True)
+    for name, reason in evaluation.skipped.items():
+        print(f"skipped {name}: {reason}", flush=True)
     claim("hours of training", log.seconds / 3600, "< 2", log.seconds < 7200, 1)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     claim("peak memory, GB", memory, "stated", True, 1)

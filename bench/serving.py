@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -24,34 +22,25 @@ import numpy as np
 import pandas as pd
 
 from bench import claim, machine
-from bench._faults import SETTINGS, counted, disk_full, store_gone, worker_killed, worker_of
-from bench._load import at_rate, endless, saturate
-from bench._plain_services import SETTING
+from bench._contenders import OURS, PER_HEAD, SHARED, Starts, ours, peers
+from bench._faults import disk_full, store_gone, worker_killed
+from bench._load import endless, saturate
 from bench._shop_service import ShopService, one_step, shop_service
-from polymart.config import Settings, Task
-from polymart.data.archives import fetch
-from polymart.data.example_index import read_examples_index
+from bench._steady import CLIENTS, latency, soak
+from polymart.config import Task
 from polymart.model.predictor import Predictor
 from serving.contract.base import MAX_TEXT
 from serving.features import OnlineFeatures
 from serving.packaging import build_bento, packaged_checkpoint
 from serving.precision import MIN_OVERLAP, golden_of_runtime, sample_columns
-from serving.server import HOST, Server, free_port, running, serve_environment, started
 from serving.texts import is_understood
 
-CLIENTS = 32
-PER_HEAD, SHARED, OURS = "a pipeline per head", "one eager encoder", "polymart"
 GOALS = {PER_HEAD: 8.0, SHARED: 2.0}
 HEADS = ("intent", "emotion", "sentiment", "valence", "review_quality", "answer")
 TRAINED = (*HEADS, "next_category")
 ALONE = {"intent": "questions", "review_quality": "reviews"}
 """Heads that are also served alone, and the texts that both are asked: short ones, and ones that are cut."""
 PARTS = ("precision", "throughput", "heads", "latency", "faults", "soak")
-SHARE = 0.7
-"""Of saturation, at which latency and memory are looked at."""
-SETTLED_MINUTES = 8
-"""By then the cache of vectors is full."""
-Starts = dict[str, Callable[[], AbstractContextManager[Server]]]
 
 
 def main() -> None:
@@ -98,35 +87,9 @@ def precision(shop: ShopService) -> None:
     claim("largest difference of a score", found["difference"], "<= 0.02", found["difference"] <= 0.02, 20)
 
 
-def ours(bento: Path, store: Path | None = None) -> AbstractContextManager[Server]:
-    """Start a bento of ours."""
-    return running(bento, store, timeout_s=120, settings=SETTINGS)
-
-
-def plain(service: str, served: Mapping[str, object]) -> AbstractContextManager[Server]:
-    """Start one of `bench._plain_services` as its author would."""
-    port, root = free_port(), Path(__file__).parents[1]
-    command = [sys.executable, "-m", "bentoml", "serve", f"bench._plain_services:{service}"]
-    command += ["--working-dir", str(root), "--host", HOST, "--port", str(port)]
-    environment = serve_environment(None) | {SETTING: json.dumps(dict(served)), "PYTHONPATH": str(root)}
-    return started(command, environment, port, 180)
-
-
 def throughput(shop: ShopService, texts: list[str], rounds: int, seconds: float) -> None:
     """Answers a second, beside the peers'."""
-    index = read_examples_index(shop.examples).tasks
-    served = [task for task in shop.suite.tasks if is_understood(task)]
-    per_head = {
-        "encoder": str(fetch(shop.suite.encoder.dataset, Settings())),
-        "labels": {task.name: max(len(index[task.name].labels or ()), 1) for task in served},
-        "max_tokens": {task.name: shop.suite.max_tokens(task) for task in served},
-    }
-    shared = {"checkpoint": str(packaged_checkpoint(shop.bento))}
-    contenders: Starts = {
-        OURS: lambda: ours(shop.bento),
-        PER_HEAD: lambda: plain("PipelinePerHead", per_head),
-        SHARED: lambda: plain("SharedEager", shared),
-    }
+    contenders: Starts = {OURS: lambda: ours(shop.bento), **peers(shop)}
     found = rates(contenders, texts, rounds, seconds)
     for peer, goal in GOALS.items():
         ratio = found[OURS] / found[peer]
@@ -139,7 +102,7 @@ def heads(shop: ShopService, folder: Path, rounds: int, seconds: float) -> None:
         bento = folder / head
         build_bento(one_step(folder / f"{head}-checkpoint", (head,)), bento)
         texts = sampled(shop, [shop.suite.task(head)], 2000)
-        contenders: Starts = {OURS: lambda: ours(shop.bento), head: lambda bento=bento: ours(bento)}
+        contenders: Starts = {OURS: lambda: ours(shop.bento), head: partial(ours, bento)}
         found = rates(contenders, texts, rounds, seconds)
         cost = found[head] / found[OURS]
         claim(f"cost of {len(HEADS)} heads over {head} alone, {asked}", cost, "<= 1.1", cost <= 1.1, rounds)
@@ -159,51 +122,12 @@ def rates(contenders: Starts, texts: list[str], rounds: int, seconds: float) -> 
     return {name: median(several) for name, several in found.items()}
 
 
-def latency(shop: ShopService, texts: list[str], seconds: float) -> None:
-    """Start-up, memory, and the tail at `SHARE` of saturation beside a single caller's median."""
-    with ours(shop.bento, shop.store) as server:
-        claim("seconds from start to ready", server.ready_s, "<= 10", server.ready_s <= 10, 1)
-        url, bodies = f"{server.url}/understand", endless(texts)
-        rate = saturate(url, bodies, CLIENTS, seconds).rate
-        alone = saturate(url, bodies, 1, seconds).percentile(50)
-        load = at_rate(url, bodies, SHARE * rate, 3 * seconds)
-        megabytes = worker_of(server).memory_info().rss / 1e6
-        encoded, answered = counted(server, "encoder_texts"), load.statuses[200]
-    print(f"saturation {rate:.1f}/s, one caller's median {alone:.1f} ms, {encoded:.0f} texts encoded", flush=True)
-    tail = load.percentile(99) / alone
-    claim(f"p99 at {SHARE:.0%} of saturation over one caller's median", tail, "<= 5", tail <= 5, answered)
-    claim("resident memory of the worker, MB", megabytes, "< 1000", megabytes < 1000, 1)
-
-
 def faults(shop: ShopService, texts: list[str], disk: Path, seconds: float) -> None:
     """What the callers see of three faults."""
     worker_killed(shop, texts, 30)  # a new worker takes some of it to start
     disk_full(shop, texts, seconds, disk)
     rows = pd.read_parquet(shop.examples / "next_category.parquet", columns=["household_id"])
     store_gone(shop, household=int(rows["household_id"].iloc[-1]))
-
-
-def soak(shop: ShopService, texts: list[str], minutes: float) -> None:
-    """Memory of the worker under steady load, from when its cache is full to the end."""
-    settled = min(SETTLED_MINUTES, minutes / 3)
-    megabytes: list[float] = []
-    statuses: Counter[int] = Counter()
-    with ours(shop.bento, shop.store) as server:
-        url, bodies, worker = f"{server.url}/understand", endless(texts), worker_of(server)
-        rate = SHARE * saturate(url, bodies, CLIENTS, 5).rate
-        slices = max(6, round(6 * minutes))
-        for seed in range(slices):
-            load = at_rate(url, bodies, rate, 60 * minutes / slices, seed)
-            statuses += load.statuses
-            megabytes.append(worker.memory_info().rss / 1e6)
-    steady = megabytes[round(slices * settled / minutes) :]
-    part = max(1, len(steady) // 5)
-    growth = median(steady[-part:]) / median(steady[:part]) - 1
-    print(f"{rate:.1f}/s for {minutes:g} minutes, memory {[round(value) for value in megabytes[:: slices // 6]]} MB")
-    print(f"answers by status: {dict(statuses)}", flush=True)
-    failed = statuses.total() - statuses[200]
-    claim("growth of the worker's memory, last fifth over first", growth, "<= 0.02", growth <= 0.02, len(steady))
-    claim("requests that failed", failed, "0", failed == 0, statuses.total())
 
 
 if __name__ == "__main__":

@@ -10,15 +10,24 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer, Trainer, TrainingArguments
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainingArguments,
+)
 
 from bench import claim
 from bench._examples import examples_of
@@ -56,7 +65,8 @@ def main() -> None:
     present = suite.model_copy(
         update={"tasks": [t for t in suite.tasks if t.name in read_examples_index(examples).tasks]}
     )
-    ours, draws = {}, {}
+    ours: dict[str, Result] = {}
+    draws: dict[str, int] = {}
     for precision in ("float32", "auto"):
         ours[precision], draws = train_ours(present, examples, encoder, precision)
     peer = {precision: train_peer(present, examples, encoder, draws, precision) for precision in ("float32", "auto")}
@@ -70,7 +80,7 @@ def main() -> None:
     claim("real tokens/s, our defaults over Trainer's", default, ">= 2.0", default >= 2.0, steps)
     if not small:
         for precision, result in ours.items():
-            gap = np.mean([result.quality[t] - peer[precision].quality[t] for t in result.quality])
+            gap = mean(result.quality[t] - peer[precision].quality[t] for t in result.quality)
             claim(f"mean macro F1 minus Trainer's, {precision}", gap, ">= -0.005", gap >= -0.005, len(result.quality))
 
 
@@ -104,17 +114,17 @@ def train_ours(suite: Suite, examples: Path, encoder: Path, precision: str) -> t
     for task in suite.tasks:
         state, test = predictor.checkpoint.tasks[task.name], test_rows(examples, task.name)
         scores = predictor.scores(task.name, test)
-        quality[task.name] = macro_f1(task.kind, targets(suite, task.name, test, state.labels), scores)
+        quality[task.name] = macro_f1(task.kind, targets(suite, task.name, test, state.labels or ()), scores)
     return Result(log.tokens / log.seconds, quality), dict(log.micro_batches)
 
 
 class PeerModel(nn.Module):
     """Mean-pooled encoder and a linear head, as the Trainer wants it: a forward that returns the loss."""
 
-    def __init__(self, encoder: nn.Module, kind: str, num_labels: int) -> None:
+    def __init__(self, encoder: PreTrainedModel, kind: str, num_labels: int) -> None:
         super().__init__()
         self.encoder, self.kind = encoder, kind
-        self.head = nn.Linear(encoder.config.hidden_size, num_labels)  # type: ignore[arg-type]
+        self.head = nn.Linear(encoder.config.hidden_size, num_labels)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
@@ -145,11 +155,12 @@ def train_peer(suite: Suite, examples: Path, folder: Path, draws: Mapping[str, i
             parts[split] = (encoded["input_ids"], target)
         model = PeerModel(encoder, task.kind, len(labels))
         steps = max(1, round(draws[task.name] / ACCUMULATE))
-        trainer = make_trainer(model, parts["train"], tokenizer, steps, bf16, suite.seed)
+        collate = Padded(tokenizer)
+        trainer = make_trainer(model, parts["train"], collate, steps, bf16, suite.seed)
         started = time.perf_counter()
         trainer.train()
         seconds += time.perf_counter() - started
-        tokens += trainer.data_collator.tokens
+        tokens += collate.tokens
         quality[task.name] = macro_f1(task.kind, parts["test"][1], predict(model, parts["test"][0], tokenizer))
     return Result(tokens / seconds, quality)
 
@@ -157,23 +168,23 @@ def train_peer(suite: Suite, examples: Path, folder: Path, draws: Mapping[str, i
 class Padded:
     """Dynamic padding to the longest of a batch, and a count of the real tokens that went through."""
 
-    def __init__(self, tokenizer: object) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer, self.tokens = tokenizer, 0
 
     def __call__(self, rows: list[dict]) -> dict[str, Tensor]:
         """Pad one batch."""
         self.tokens += sum(len(row["input_ids"]) for row in rows)
-        padded = self.tokenizer.pad([{"input_ids": row["input_ids"]} for row in rows], return_tensors="pt")  # type: ignore[attr-defined]
+        padded = self.tokenizer.pad([{"input_ids": row["input_ids"]} for row in rows], return_tensors="pt")
         return {**padded, "labels": torch.from_numpy(np.stack([row["labels"] for row in rows]))}
 
 
 def make_trainer(
-    model: nn.Module, rows: tuple[list, np.ndarray], tokenizer: object, steps: int, bf16: bool, seed: int
+    model: PeerModel, rows: tuple[list, np.ndarray], collate: Padded, steps: int, bf16: bool, seed: int
 ) -> Trainer:
     """A Trainer with the optimiser of `train_ours`."""
     groups = [
-        {"params": [p for p in model.encoder.parameters() if p.requires_grad], "lr": RATE},  # type: ignore[union-attr]
-        {"params": list(model.head.parameters()), "lr": HEAD_RATE},  # type: ignore[union-attr]
+        {"params": [p for p in model.encoder.parameters() if p.requires_grad], "lr": RATE},
+        {"params": list(model.head.parameters()), "lr": HEAD_RATE},
     ]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(1, steps // 10)))
@@ -185,18 +196,16 @@ def make_trainer(
             disable_tqdm=True, seed=seed, remove_unused_columns=False,
         )  # fmt: skip
         dataset = [{"input_ids": ids, "labels": label} for ids, label in zip(*rows, strict=True)]
-        return Trainer(
-            model, arguments, train_dataset=dataset, data_collator=Padded(tokenizer), optimizers=(optimizer, schedule)
-        )
+        return Trainer(model, arguments, train_dataset=dataset, data_collator=collate, optimizers=(optimizer, schedule))
 
 
 @torch.no_grad()
-def predict(model: PeerModel, texts: list, tokenizer: object) -> np.ndarray:
+def predict(model: PeerModel, texts: list, tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
     """Probabilities of the test rows."""
     model.to(DEVICE).eval()
     scores = []
     for start in range(0, len(texts), 64):
-        padded = tokenizer.pad({"input_ids": texts[start : start + 64]}, return_tensors="pt").to(DEVICE)  # type: ignore[attr-defined]
+        padded = tokenizer.pad({"input_ids": texts[start : start + 64]}, return_tensors="pt").to(DEVICE)
         hidden = model.encoder(**padded).last_hidden_state
         mask = padded["attention_mask"].unsqueeze(-1)
         logits = model.head((hidden * mask).sum(1) / mask.sum(1))
@@ -205,13 +214,13 @@ def predict(model: PeerModel, texts: list, tokenizer: object) -> np.ndarray:
     return torch.cat(scores).cpu().numpy()
 
 
-def test_rows(examples: Path, task: str):
+def test_rows(examples: Path, task: str) -> pd.DataFrame:
     """The test rows of a task."""
     frame = read_examples(examples, task)
     return frame[frame.split == "test"].reset_index(drop=True)
 
 
-def targets(suite: Suite, task: str, frame, labels) -> np.ndarray:
+def targets(suite: Suite, task: str, frame: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
     """Labels as arrays: class indices, or one column per tag."""
     config = suite.task(task)
     return kind_of(config.kind).encode_labels(frame[config.label], labels, task)

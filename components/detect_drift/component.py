@@ -10,7 +10,7 @@ def detect_drift(
     examples: dsl.Input[dsl.Dataset],
     predictions: dsl.Input[dsl.Dataset],
     drift: dsl.Output[dsl.HTML],
-    place: dsl.OutputPath(str),
+    place: dsl.OutputPath(str),  # type: ignore[valid-type]  # as kfp wants it
     suite: str,
     code_version: str,
     submit_command: str = "",

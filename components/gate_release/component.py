@@ -9,7 +9,7 @@ from components.image import IMAGE
 def gate_release(
     verdict: dsl.Input[dsl.Artifact],
     final: dsl.Output[dsl.Artifact],
-    place: dsl.OutputPath(str),
+    place: dsl.OutputPath(str),  # type: ignore[valid-type]  # as kfp wants it
     suite: str,
     code_version: str,
     probe: dsl.Input[dsl.Artifact] = None,

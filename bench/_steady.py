@@ -1,0 +1,75 @@
+"""A service at a steady share of what it can do at most: its tail beside a single caller's median, and its memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from statistics import median
+
+from bench import claim
+from bench._contenders import OURS, ours, peers
+from bench._faults import counted, worker_of
+from bench._load import at_rate, endless, saturate
+from bench._shop_service import ShopService
+from serving.server import Server
+
+CLIENTS = 32
+SHARE = 0.7
+"""Of saturation, at which latency and memory are looked at."""
+MAX_TAIL = 5.0
+"""Goal of p99 over one caller's median."""
+SETTLED_MINUTES = 8
+"""By then the cache of vectors is full."""
+
+
+def latency(shop: ShopService, texts: list[str], seconds: float) -> None:
+    """Start-up, memory, and the tail at `SHARE` of saturation; then the peers' tail at the same share of theirs."""
+    with ours(shop.bento, shop.store) as server:
+        claim("seconds from start to ready", server.ready_s, "<= 10", server.ready_s <= 10, 1)
+        _tail(OURS, server, texts, seconds)
+        megabytes = worker_of(server).memory_info().rss / 1e6
+        print(f"{counted(server, 'encoder_texts'):.0f} texts encoded", flush=True)
+    claim("resident memory of the worker, MB", megabytes, "< 1000", megabytes < 1000, 1)
+    for peer, start in peers(shop).items():
+        with start() as server:
+            _tail(peer, server, texts, seconds)
+
+
+def _tail(name: str, server: Server, texts: list[str], seconds: float) -> None:
+    """p99 at `SHARE` of saturation over one caller's median, for callers at random times and for evenly spaced ones.
+
+    Random times are what customers do and what the goal is held against. Load generators such as k6 or vegeta space
+    their requests evenly, which spares a service most of its queue; the second figure is for comparing with theirs.
+    """
+    url, bodies = f"{server.url}/understand", endless(texts)
+    rate = saturate(url, bodies, CLIENTS, seconds).rate
+    alone = saturate(url, bodies, 1, seconds).percentile(50)
+    print(f"{name}: saturation {rate:.1f}/s, one caller's median {alone:.1f} ms", flush=True)
+    for arrivals, even in (("at random times", False), ("evenly spaced", True)):
+        load = at_rate(url, bodies, SHARE * rate, 3 * seconds, even=even)
+        tail, answered = load.percentile(99) / alone, load.statuses[200]
+        text = f"{name}: p99 at {SHARE:.0%} of saturation, {arrivals}, over one caller's median"
+        held = name == OURS and not even
+        claim(text, tail, f"<= {MAX_TAIL:g}" if held else "stated", tail <= MAX_TAIL or not held, answered)
+
+
+def soak(shop: ShopService, texts: list[str], minutes: float) -> None:
+    """Memory of the worker under steady load, from when its cache is full to the end."""
+    settled = min(SETTLED_MINUTES, minutes / 3)
+    megabytes: list[float] = []
+    statuses: Counter[int] = Counter()
+    with ours(shop.bento, shop.store) as server:
+        url, bodies, worker = f"{server.url}/understand", endless(texts), worker_of(server)
+        rate = SHARE * saturate(url, bodies, CLIENTS, 5).rate
+        slices = max(6, round(6 * minutes))
+        for seed in range(slices):
+            load = at_rate(url, bodies, rate, 60 * minutes / slices, seed)
+            statuses += load.statuses
+            megabytes.append(worker.memory_info().rss / 1e6)
+    steady = megabytes[round(slices * settled / minutes) :]
+    part = max(1, len(steady) // 5)
+    growth = median(steady[-part:]) / median(steady[:part]) - 1
+    print(f"{rate:.1f}/s for {minutes:g} minutes, memory {[round(value) for value in megabytes[:: slices // 6]]} MB")
+    print(f"answers by status: {dict(statuses)}", flush=True)
+    failed = statuses.total() - statuses[200]
+    claim("growth of the worker's memory, last fifth over first", growth, "<= 0.02", growth <= 0.02, len(steady))
+    claim("requests that failed", failed, "0", failed == 0, statuses.total())
