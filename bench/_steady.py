@@ -17,39 +17,53 @@ SHARE = 0.7
 """Of saturation, at which latency and memory are looked at."""
 MAX_TAIL = 5.0
 """Goal of p99 over one caller's median."""
+ELSEWHERE = 1_000_000
+"""Number of the first text of a second round, so that none of the first is met again."""
 SETTLED_MINUTES = 8
 """By then the cache of vectors is full."""
 
 
 def latency(shop: ShopService, texts: list[str], seconds: float) -> None:
-    """Start-up, memory, and the tail at `SHARE` of saturation; then the peers' tail at the same share of theirs."""
+    """Start-up, memory, and the tails at `SHARE` of saturation: peers, ours, and ours at the better peer's rate."""
+    tails = {}
+    for peer, start in peers(shop).items():
+        with start() as server:
+            tails[peer] = _tail(peer, server, texts, seconds)
+    peer, (rate, tail_ms) = max(tails.items(), key=lambda found: found[1][0])
     with ours(shop.bento, shop.store) as server:
         claim("seconds from start to ready", server.ready_s, "<= 10", server.ready_s <= 10, 1)
         _tail(OURS, server, texts, seconds)
+        load = at_rate(f"{server.url}/understand", endless(texts, start=ELSEWHERE), rate, 3 * seconds)
         megabytes = worker_of(server).memory_info().rss / 1e6
         print(f"{counted(server, 'encoder_texts'):.0f} texts encoded", flush=True)
+    times = tail_ms / load.percentile(99)
+    claim(f"p99 of {peer} over {OURS}'s, both at {rate:.1f}/s", times, ">= 1", times >= 1, load.statuses[200])
     claim("resident memory of the worker, MB", megabytes, "< 1000", megabytes < 1000, 1)
-    for peer, start in peers(shop).items():
-        with start() as server:
-            _tail(peer, server, texts, seconds)
 
 
-def _tail(name: str, server: Server, texts: list[str], seconds: float) -> None:
+def _tail(name: str, server: Server, texts: list[str], seconds: float) -> tuple[float, float]:
     """p99 at `SHARE` of saturation over one caller's median, for callers at random times and for evenly spaced ones.
 
     Random times are what customers do and what the goal is held against. Load generators such as k6 or vegeta space
-    their requests evenly, which spares a service most of its queue; the second figure is for comparing with theirs.
+    their requests evenly, which spares a service much of its queue; the second figure is for comparing with theirs.
+
+    Returns:
+        Requests a second, and p99 in milliseconds at random times.
     """
     url, bodies = f"{server.url}/understand", endless(texts)
-    rate = saturate(url, bodies, CLIENTS, seconds).rate
+    rate = SHARE * saturate(url, bodies, CLIENTS, seconds).rate
     alone = saturate(url, bodies, 1, seconds).percentile(50)
-    print(f"{name}: saturation {rate:.1f}/s, one caller's median {alone:.1f} ms", flush=True)
-    for arrivals, even in (("at random times", False), ("evenly spaced", True)):
-        load = at_rate(url, bodies, SHARE * rate, 3 * seconds, even=even)
+    print(f"{name}: {SHARE:.0%} of saturation {rate:.1f}/s, one caller's median {alone:.1f} ms", flush=True)
+    loads = {
+        "at random times": at_rate(url, bodies, rate, 3 * seconds),
+        "evenly spaced": at_rate(url, bodies, rate, 3 * seconds, even=True),
+    }
+    for arrivals, load in loads.items():
         tail, answered = load.percentile(99) / alone, load.statuses[200]
         text = f"{name}: p99 at {SHARE:.0%} of saturation, {arrivals}, over one caller's median"
-        held = name == OURS and not even
+        held = name == OURS and arrivals == "at random times"
         claim(text, tail, f"<= {MAX_TAIL:g}" if held else "stated", tail <= MAX_TAIL or not held, answered)
+    return rate, loads["at random times"].percentile(99)
 
 
 def soak(shop: ShopService, texts: list[str], minutes: float) -> None:
