@@ -60,9 +60,9 @@ def at_rate(
     return asyncio.run(_at_rate(url, bodies, np.cumsum(gaps_s)))
 
 
-def endless(texts: Iterable[str], start: int = 0, **fields: Any) -> Iterator[dict[str, Any]]:
+def endless(texts: Iterable[str], **fields: Any) -> Iterator[dict[str, Any]]:
     """Request bodies, one text after another, over and over; a number before each keeps all of them distinct."""
-    return ({"text": f"{number} {text}", **fields} for number, text in enumerate(itertools.cycle(texts), start))
+    return ({"text": f"{number} {text}", **fields} for number, text in enumerate(itertools.cycle(texts)))
 
 
 async def _saturate(url: str, bodies: Iterator[dict[str, Any]], clients: int, seconds: float) -> Load:

@@ -61,17 +61,17 @@ def by_hand() -> Work:
     from monitoring.psi import psi
 
     def work(folder: Path) -> dict[str, tuple[float, float]]:
-        found, connection = {}, duckdb.connect()
+        found = {}
         for name, kind in kinds(folder / "current.parquet").items():
             sides = [folder / f"{side}.parquet" for side in ("reference", "current")]
             if kind == "categorical":
                 asked = f'SELECT "{name}", count(*) FROM read_parquet(?) GROUP BY 1'
-                counts = [dict(connection.execute(asked, [str(path)]).fetchall()) for path in sides]
+                counts = [dict(duckdb.execute(asked, [str(path)]).fetchall()) for path in sides]
                 names = sorted(set(counts[0]) | set(counts[1]))
                 found[name] = psi(*([side.get(value, 0) for value in names] for side in counts)), 0.0
                 continue
             asked = f'SELECT "{name}" FROM read_parquet(?)'
-            reference, current = (np.sort(connection.execute(asked, [str(path)]).fetchnumpy()[name]) for path in sides)
+            reference, current = (np.sort(duckdb.execute(asked, [str(path)]).fetchnumpy()[name]) for path in sides)
             edges = np.unique(np.quantile(reference, np.arange(1, 10) / 10))
             counted = [
                 np.diff(np.searchsorted(side, edges, side="right"), prepend=0, append=len(side))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from statistics import median
+from typing import Any
 
 from bench import claim
 from bench._contenders import OURS, ours, peers
@@ -17,8 +19,6 @@ SHARE = 0.7
 """Of saturation, at which latency and memory are looked at."""
 MAX_TAIL = 5.0
 """Goal of p99 over one caller's median."""
-ELSEWHERE = 1_000_000
-"""Number of the first text of a second round, so that none of the first is met again."""
 SETTLED_MINUTES = 8
 """By then the cache of vectors is full."""
 
@@ -28,12 +28,13 @@ def latency(shop: ShopService, texts: list[str], seconds: float) -> None:
     tails = {}
     for peer, start in peers(shop).items():
         with start() as server:
-            tails[peer] = _tail(peer, server, texts, seconds)
+            tails[peer] = _tail(peer, server, endless(texts), seconds)
     peer, (rate, tail_ms) = max(tails.items(), key=lambda found: found[1][0])
+    bodies = endless(texts)
     with ours(shop.bento, shop.store) as server:
         claim("seconds from start to ready", server.ready_s, "<= 10", server.ready_s <= 10, 1)
-        _tail(OURS, server, texts, seconds)
-        load = at_rate(f"{server.url}/understand", endless(texts, start=ELSEWHERE), rate, 3 * seconds)
+        _tail(OURS, server, bodies, seconds)
+        load = at_rate(f"{server.url}/understand", bodies, rate, 3 * seconds)
         megabytes = worker_of(server).memory_info().rss / 1e6
         print(f"{counted(server, 'encoder_texts'):.0f} texts encoded", flush=True)
     times = tail_ms / load.percentile(99)
@@ -41,7 +42,7 @@ def latency(shop: ShopService, texts: list[str], seconds: float) -> None:
     claim("resident memory of the worker, MB", megabytes, "< 1000", megabytes < 1000, 1)
 
 
-def _tail(name: str, server: Server, texts: list[str], seconds: float) -> tuple[float, float]:
+def _tail(name: str, server: Server, bodies: Iterator[dict[str, Any]], seconds: float) -> tuple[float, float]:
     """p99 at `SHARE` of saturation over one caller's median, for callers at random times and for evenly spaced ones.
 
     Random times are what customers do and what the goal is held against. Load generators such as k6 or vegeta space
@@ -50,7 +51,7 @@ def _tail(name: str, server: Server, texts: list[str], seconds: float) -> tuple[
     Returns:
         Requests a second, and p99 in milliseconds at random times.
     """
-    url, bodies = f"{server.url}/understand", endless(texts)
+    url = f"{server.url}/understand"
     rate = SHARE * saturate(url, bodies, CLIENTS, seconds).rate
     alone = saturate(url, bodies, 1, seconds).percentile(50)
     print(f"{name}: {SHARE:.0%} of saturation {rate:.1f}/s, one caller's median {alone:.1f} ms", flush=True)
