@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
+import psutil
+
 from bench import claim
 from bench._contenders import OURS, ours, peers
 from bench._faults import counted, worker_of
@@ -55,16 +57,29 @@ def _tail(name: str, server: Server, bodies: Iterator[dict[str, Any]], seconds: 
     rate = SHARE * saturate(url, bodies, CLIENTS, seconds).rate
     alone = saturate(url, bodies, 1, seconds).percentile(50)
     print(f"{name}: {SHARE:.0%} of saturation {rate:.1f}/s, one caller's median {alone:.1f} ms", flush=True)
-    loads = {
-        "at random times": at_rate(url, bodies, rate, 3 * seconds),
-        "evenly spaced": at_rate(url, bodies, rate, 3 * seconds, even=True),
-    }
-    for arrivals, load in loads.items():
+    loads = {}
+    for arrivals, even in (("at random times", False), ("evenly spaced", True)):
+        before = psutil.cpu_times()
+        loads[arrivals] = load = at_rate(url, bodies, rate, 3 * seconds, even=even)
         tail, answered = load.percentile(99) / alone, load.statuses[200]
+        tenths = sorted(load.percentile_in_parts(99))
+        print(
+            f"{name}, {arrivals}: p99 {load.percentile(99):.0f} ms; in tenths of the time {tenths[0]:.0f} to "
+            f"{tenths[-1]:.0f}, half of them below {median(tenths):.0f}; {_taken_away(before):.1%} of the processor "
+            "time went to other guests of the host",
+            flush=True,
+        )
         text = f"{name}: p99 at {SHARE:.0%} of saturation, {arrivals}, over one caller's median"
         held = name == OURS and arrivals == "at random times"
         claim(text, tail, f"<= {MAX_TAIL:g}" if held else "stated", tail <= MAX_TAIL or not held, answered)
     return rate, loads["at random times"].percentile(99)
+
+
+def _taken_away(before: Any) -> float:
+    """Share of all processor time since ``before`` that the host of a virtual machine gave to others; 0 elsewhere."""
+    now = psutil.cpu_times()
+    stolen = getattr(now, "steal", 0.0) - getattr(before, "steal", 0.0)
+    return float(stolen / max(sum(now) - sum(before), 1e-9))
 
 
 def soak(shop: ShopService, texts: list[str], minutes: float) -> None:
