@@ -68,7 +68,7 @@ def with_task(**changes: object) -> dict:
         ),
         (with_task(inputs={}), "tasks.0.inputs", "at least one input", ""),
         (with_task(inputs={"numeric": ["age", "label"]}), "tasks.0", "cannot be an input of its own task", ""),
-        (with_task(kind="count", consistency=1), "tasks.0", "multiclass and tagging tasks, not of count", ""),
+        (with_task(kind="count", consistency=1), "tasks.0", "multiclass, ranking and tagging tasks, not of count", ""),
         ({"name": "tiny"}, "tasks", "required", ""),
         (
             with_task(split={"val_from": "2017-03-01", "test_from": "2017-02-01"}),

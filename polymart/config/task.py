@@ -101,8 +101,8 @@ class Task(Frozen):
     micro_batch: int = Field(32, ge=1)
     """Examples of one homogeneous, length-bucketed micro-batch; texts that repeat in it are encoded once."""
     consistency: float = Field(0.0, ge=0, le=100)
-    """Weight of the agreement of two passes with different dropout (R-Drop; binary, multiclass and tagging tasks);
-    above 0 each micro-batch of the task is computed twice."""
+    """Weight of the agreement of two passes with different dropout (R-Drop; binary, multiclass, ranking and tagging
+    tasks); above 0 each micro-batch of the task is computed twice."""
     margin: float = Field(0.0, ge=0)
     """Gate margin X_t in metric units: the lower bound of (metric - floor) must exceed -margin."""
     bar: float | None = None
@@ -125,9 +125,9 @@ class Task(Frozen):
 
     @model_validator(mode="after")
     def _answers_can_agree(self) -> Task:
-        if self.consistency and self.kind not in ("binary", "multiclass", "tagging"):
+        if self.consistency and self.kind not in ("binary", "multiclass", "ranking", "tagging"):
             raise ValueError(
-                f"consistency is of binary, multiclass and tagging tasks, not of {self.kind}: leave it out"
+                f"consistency is of binary, multiclass, ranking and tagging tasks, not of {self.kind}: leave it out"
             )
         return self
 

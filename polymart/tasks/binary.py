@@ -45,8 +45,8 @@ class Binary(Probabilistic):
     def in_units(self, nats_BO: Tensor) -> Tensor:
         return nats_BO[:, 0] / math.log(2)
 
-    def activate(self, outputs_BO: Tensor) -> Tensor:
-        return (outputs_BO / self.temperature).sigmoid()
+    def probabilities(self, logits_BO: Tensor) -> Tensor:
+        return logits_BO.sigmoid()
 
     def decode(self, scores_BO: np.ndarray, labels: Sequence[str] | None, top: int = 10) -> list[dict[str, Any]]:
         return [{"score": float(score)} for score in scores_BO[:, 0]]

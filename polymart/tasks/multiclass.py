@@ -36,8 +36,8 @@ class Multiclass(Probabilistic):
     def in_units(self, nats_BO: Tensor) -> Tensor:
         return nats_BO.sum(1) / math.log(nats_BO.shape[1])
 
-    def activate(self, outputs_BO: Tensor) -> Tensor:
-        return (outputs_BO / self.temperature).softmax(-1)
+    def probabilities(self, logits_BO: Tensor) -> Tensor:
+        return logits_BO.softmax(-1)
 
     def decode(self, scores_BO: np.ndarray, labels: Sequence[str] | None, top: int = 10) -> list[dict[str, Any]]:
         names = list(labels or ())

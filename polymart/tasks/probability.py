@@ -1,4 +1,6 @@
-"""Kinds whose scores are probabilities: a temperature makes them mean what they say.
+"""Kinds whose outputs are logits, of which two passes can be asked to agree, and whose scores are probabilities.
+
+A temperature makes such scores mean what they say.
 
 Temperature scaling (Guo et al. 2017, 1706.04599): p = sigmoid(z / T) or softmax(z / T), where the logits z are the
 head's outputs and T > 0 minimises the log loss of validation rows. One number for a head cannot overfit, and no
@@ -21,14 +23,16 @@ TEMPERATURES = (0.1, 10.0)
 """Where a temperature is looked for: rows that a head tells apart without a mistake would ask for 0."""
 
 
-class Probabilistic(TaskKind):
+class LogitKind(TaskKind):
     """Base of the kinds whose outputs are logits of probabilities."""
 
-    def __init__(self, temperature: float = 1.0) -> None:
-        self.temperature = temperature
+    @abstractmethod
+    def probabilities(self, logits_BO: Tensor) -> Tensor:
+        """What the logits say, shape (B, O)."""
 
-    def bind(self, task: Task, statistics: TargetStatistics) -> TaskKind:
-        return type(self)(statistics.temperature)
+    @abstractmethod
+    def in_units(self, nats_BO: Tensor) -> Tensor:
+        """Parts of a divergence or a log loss, in nats, as the loss of each example, shape (B,)."""
 
     def disagreement(self, first_BO: Tensor, second_BO: Tensor) -> Tensor:
         """How far two answers to the same examples lie apart, shape (B,), in the units of the loss.
@@ -36,12 +40,21 @@ class Probabilistic(TaskKind):
         The mean of both Kullback-Leibler divergences (Liang et al. 2021, 2106.14448): for logits z and w with
         probabilities p and q it is sum (p - q) (z - w) / 2, for one label as for a choice among many.
         """
-        p_BO, q_BO = (self.activate(outputs_BO * self.temperature) for outputs_BO in (first_BO, second_BO))
+        p_BO, q_BO = self.probabilities(first_BO), self.probabilities(second_BO)
         return self.in_units((p_BO - q_BO) * (first_BO - second_BO) / 2)
 
-    @abstractmethod
-    def in_units(self, nats_BO: Tensor) -> Tensor:
-        """Parts of a divergence or a log loss, in nats, as the loss of each example, shape (B,)."""
+
+class Probabilistic(LogitKind):
+    """Base of the kinds whose scores are those probabilities, at a temperature."""
+
+    def __init__(self, temperature: float = 1.0) -> None:
+        self.temperature = temperature
+
+    def bind(self, task: Task, statistics: TargetStatistics) -> TaskKind:
+        return type(self)(statistics.temperature)
+
+    def activate(self, outputs_BO: Tensor) -> Tensor:
+        return self.probabilities(outputs_BO / self.temperature)
 
 
 def best_temperature(kind: Probabilistic, outputs_NO: Tensor, target: Tensor) -> float:

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from polymart.config import Task
 from polymart.errors import LabelError, SuiteError
-from polymart.tasks.base import TaskKind
+from polymart.tasks.probability import LogitKind
 
 GRADES = ("irrelevant", "complement", "substitute", "exact")
 """What the grades 0..3 mean."""
@@ -27,7 +27,7 @@ GAIN_STEPS = (1 / 7, 2 / 7, 4 / 7)
 """What each step adds to the gain (2^grade - 1) / 7, which goes from 0 (irrelevant) to 1 (exact)."""
 
 
-class Ranking(TaskKind):
+class Ranking(LogitKind):
     """Labels are grades 0..3 of rows that belong to a query (``task.group``); the score is the expected gain."""
 
     name = "ranking"
@@ -52,11 +52,16 @@ class Ranking(TaskKind):
         return torch.logit(_steps(target).mean(0), eps=1e-4)
 
     def loss(self, outputs_BO: Tensor, target: Tensor) -> Tensor:
-        loss_BO = functional.binary_cross_entropy_with_logits(outputs_BO, _steps(target), reduction="none")
-        return loss_BO.mean(1) / math.log(2)
+        return self.in_units(functional.binary_cross_entropy_with_logits(outputs_BO, _steps(target), reduction="none"))
+
+    def in_units(self, nats_BO: Tensor) -> Tensor:
+        return nats_BO.mean(1) / math.log(2)
+
+    def probabilities(self, logits_BO: Tensor) -> Tensor:
+        return logits_BO.sigmoid()
 
     def activate(self, outputs_BO: Tensor) -> Tensor:
-        return outputs_BO.sigmoid() @ outputs_BO.new_tensor(GAIN_STEPS)[:, None]
+        return self.probabilities(outputs_BO) @ outputs_BO.new_tensor(GAIN_STEPS)[:, None]
 
     def metric_label(self, frame: pd.DataFrame, task: Task, labels: Sequence[str] | None) -> np.ndarray:
         """Grade and query number of each row, shape (B, 2).

@@ -56,8 +56,8 @@ class Tagging(Probabilistic):
     def in_units(self, nats_BO: Tensor) -> Tensor:
         return nats_BO.mean(1) / self.scale
 
-    def activate(self, outputs_BO: Tensor) -> Tensor:
-        return (outputs_BO / self.temperature).sigmoid()
+    def probabilities(self, logits_BO: Tensor) -> Tensor:
+        return logits_BO.sigmoid()
 
     def metric_scores(self, scores_BS: np.ndarray) -> np.ndarray:
         """Scores moved so that every label applies from 0.5; their order within a label stays."""

@@ -19,7 +19,7 @@ from polymart.config import Training
 from polymart.model.batch import Batch
 from polymart.model.multitask import MultiTaskModel
 from polymart.model.precision import autocast_dtype
-from polymart.tasks.probability import Probabilistic
+from polymart.tasks.probability import LogitKind
 from polymart.training.data import TaskData
 from polymart.training.schedule import Draw, Plan
 from polymart.training.trunk import Trunk
@@ -103,7 +103,7 @@ class GradientStep:
         outputs_BO, kind, consistency = self._outputs(draw.task, batch), data.kind, data.task.consistency
         loss_B = kind.loss(outputs_BO, target)
         if consistency and torch.is_grad_enabled():
-            assert isinstance(kind, Probabilistic)  # the suite saw to it
+            assert isinstance(kind, LogitKind)  # the suite saw to it
             again_BO = self._outputs(draw.task, batch)
             loss_B = (loss_B + kind.loss(again_BO, target)) / 2 + consistency * kind.disagreement(outputs_BO, again_BO)
         return draw.weight * loss_B.sum()

@@ -58,10 +58,10 @@ def test_multiclass_base_outputs_keep_a_class_that_training_never_shows_possible
     assert torch.isfinite(base).all()
 
 
-@given(st.sampled_from(["binary", "multiclass", "tagging"]), st.integers(2, 6), st.integers(0, 1000))
+@given(st.sampled_from(["binary", "multiclass", "ranking", "tagging"]), st.integers(2, 6), st.integers(0, 1000))
 def test_disagreement_is_the_mean_of_both_divergences_in_units_of_the_loss(name, num, seed):
     generator = np.random.default_rng(seed)
-    count = 1 if name == "binary" else num
+    count = {"binary": 1, "ranking": 3}.get(name, num)
     z, w = (torch.from_numpy(generator.normal(0, 3, (5, count))) for _ in range(2))
     kind = KINDS[name].bind(None, TargetStatistics(scale=0.4, temperature=2.0))
     p, q = ((x.softmax(1) if name == "multiclass" else x.sigmoid()).numpy() for x in (z, w))
@@ -69,8 +69,11 @@ def test_disagreement_is_the_mean_of_both_divergences_in_units_of_the_loss(name,
     if name != "multiclass":
         parts = parts + (rel_entr(1 - p, 1 - q) + rel_entr(1 - q, 1 - p)) / 2
     expected = {
-        "binary": parts.sum(1) / math.log(2), "multiclass": parts.sum(1) / math.log(num), "tagging": parts.mean(1) / 0.4
-    }[name]  # fmt: skip
+        "binary": parts.sum(1) / math.log(2),
+        "multiclass": parts.sum(1) / math.log(num),
+        "ranking": parts.mean(1) / math.log(2),
+        "tagging": parts.mean(1) / 0.4,
+    }[name]
     np.testing.assert_allclose(kind.disagreement(z, w), expected, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(kind.disagreement(w, z), expected, rtol=1e-6, atol=1e-9)
     assert not kind.disagreement(z, z).any()

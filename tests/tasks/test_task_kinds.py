@@ -7,9 +7,12 @@ import torch
 from fixtures.tiny_suite import tiny_suite
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from polymart.config import Task
 from polymart.errors import LabelError, SuiteError
 from polymart.tasks import KINDS, TaskKind, kind_of
+from polymart.tasks.probability import LogitKind
 
 LABELS = ["a", "b", "c", "d"]
 COLUMNS = {
@@ -54,6 +57,19 @@ def test_every_kind_is_tested_here():
     # The loss of a retrieval task reads sampled candidates: test_retrieval_kind.py.
     assert set(COLUMNS) == set(FOREIGN) == set(KINDS) - {"retrieval"}
     assert all(kind_of(name) is kind for name, kind in KINDS.items())
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_suite_asks_for_consistency_where_two_passes_can_be_compared(name):
+    def accepts(**about: object) -> bool:
+        try:
+            return bool(Task.model_validate(TASK.model_dump(exclude_unset=True) | {"kind": name, **about}))
+        except ValidationError:
+            return False
+
+    more = {"items": "products"} if name == "retrieval" else {}
+    assert accepts(**more)
+    assert accepts(consistency=1.0, **more) == isinstance(KINDS[name], LogitKind)
 
 
 def test_an_unknown_kind_is_answered_with_the_known_ones():
