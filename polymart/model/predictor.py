@@ -19,6 +19,7 @@ from polymart.model.batch import Batch
 from polymart.model.inputs import Collator
 from polymart.model.item_index import ItemIndex
 from polymart.model.items import Items
+from polymart.model.text_memory import TextMemory
 from polymart.model.texts import fit_tokenizer
 from polymart.tasks import kind_of
 from polymart.tasks.retrieval import ranked_answers
@@ -89,7 +90,8 @@ class Predictor:
         Args:
             task: a task of the checkpoint's suite.
             frame: rows with at least `columns`.
-            batch_size: rows per forward pass; rows of similar length are batched together.
+            batch_size: rows per forward pass; rows of similar length are batched together, a text that comes again
+                is encoded once.
             advance: called with the number of rows done after each batch.
 
         Raises:
@@ -100,9 +102,11 @@ class Predictor:
         assert task not in self.catalogues, f"rank the items of {task} with top_items"
         kind, collate, labels = self.kinds[task], self.collators[task], self.checkpoint.tasks[task].labels
         scores_BS = np.zeros((len(frame), kind.num_scores(labels)), np.float32)
+        memory = TextMemory(self.model.encoder)
         with torch.inference_mode():
             for chosen, batch in self._batches(collate, frame, batch_size, advance):
-                scores_BS[chosen] = kind.activate(self.model(task, batch).float()).cpu().numpy()
+                outputs_BO = self.model(task, batch, memory.encode(batch))
+                scores_BS[chosen] = kind.activate(outputs_BO.float()).cpu().numpy()
         return scores_BS
 
     def top_items(
