@@ -1,6 +1,4 @@
-"""Kinds whose outputs are logits, of which two passes can be asked to agree, and whose scores are probabilities.
-
-A temperature makes such scores mean what they say.
+"""Kinds whose outputs are logits: two passes can be asked to agree, and a temperature makes scores mean what they say.
 
 Temperature scaling (Guo et al. 2017, 1706.04599): p = sigmoid(z / T) or softmax(z / T), where the logits z are the
 head's outputs and T > 0 minimises the log loss of validation rows. One number for a head cannot overfit, and no
