@@ -42,12 +42,12 @@ class Load:
         """Latency in milliseconds."""
         return float(np.percentile(self.latency_ms, percent))
 
-    def percentile_in_parts(self, percent: float, parts: int = 10) -> list[float]:
-        """The same in each of ``parts`` stretches of the measurement, in order of their answers.
+    def percentile_in_tenths(self, percent: float) -> list[float]:
+        """The same in each tenth of the answers, as they came.
 
-        A tail that one stretch makes is the machine's rather than the service's.
+        A tail that few of them make is more likely the machine's than the service's.
         """
-        return [float(np.percentile(part, percent)) for part in np.array_split(self.latency_ms, parts) if part.size]
+        return [float(np.percentile(part, percent)) for part in np.array_split(self.latency_ms, 10) if part.size]
 
 
 def saturate(url: str, bodies: Iterator[dict[str, Any]], clients: int, seconds: float) -> Load:

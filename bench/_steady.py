@@ -62,9 +62,9 @@ def _tail(name: str, server: Server, bodies: Iterator[dict[str, Any]], seconds: 
         before = psutil.cpu_times()
         loads[arrivals] = load = at_rate(url, bodies, rate, 3 * seconds, even=even)
         tail, answered = load.percentile(99) / alone, load.statuses[200]
-        tenths = sorted(load.percentile_in_parts(99))
+        tenths = sorted(load.percentile_in_tenths(99))
         print(
-            f"{name}, {arrivals}: p99 {load.percentile(99):.0f} ms; in tenths of the time {tenths[0]:.0f} to "
+            f"{name}, {arrivals}: p99 {load.percentile(99):.0f} ms; in tenths of the answers {tenths[0]:.0f} to "
             f"{tenths[-1]:.0f}, half of them below {median(tenths):.0f}; {_taken_away(before):.1%} of the processor "
             "time went to other guests of the host",
             flush=True,
