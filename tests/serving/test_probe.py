@@ -80,8 +80,8 @@ def test_a_head_that_answers_wrongly_is_caught(
 ) -> None:
     bento = Path(shutil.copytree(built[0], tmp_path / "bento"))
     kind = bento / "src" / "polymart" / "tasks" / "binary.py"
-    assert ").sigmoid()" in kind.read_text()
-    kind.write_text(kind.read_text().replace(").sigmoid()", " + 0.01).sigmoid()"))
+    assert "logits_BO.sigmoid()" in kind.read_text()
+    kind.write_text(kind.read_text().replace("logits_BO.sigmoid()", "(logits_BO + 0.01).sigmoid()"))
     with pytest.raises(ReleaseError, match=r"found coupon_response by 0\.00"):
         probe(bento, requests=5)
     assert not processes_of(bento)
