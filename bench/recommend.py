@@ -104,7 +104,7 @@ def found(predictor: Predictor, ranking: ProductRanking, row: pd.DataFrame) -> s
     """Ids of the products that the service would recommend."""
     batch = predictor.collators[NEXT_PRODUCT](row)
     with torch.inference_mode():
-        text_BD = predictor.model.encode(batch)
+        text_BD = predictor.model.encode(NEXT_PRODUCT, batch)
     assert text_BD is not None, "next_product reads a text"
     return {product["item_id"] for product in ranking.top(batch, text_BD, Rules(top=TOP))}
 

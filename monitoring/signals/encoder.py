@@ -41,7 +41,7 @@ class EncoderVectors:
 
         from polymart.model.texts import clean_texts, longest_text, padded, padding_id, token_ids
 
-        tokenizer = self._predictor.collators[task].tokenizer
+        tokenizer, encoder = self._predictor.collators[task].tokenizer, self._predictor.model.encoder_of(task)
         ids = token_ids(clean_texts(pd.Series(texts), longest_text(tokenizer)), tokenizer)
         order = np.argsort([len(one) for one in ids], kind="stable")  # texts of one length need no padding
         found: dict[int, np.ndarray] = {}
@@ -49,7 +49,7 @@ class EncoderVectors:
             for start in range(0, len(order), BATCH):
                 chosen = order[start : start + BATCH]
                 tokens, mask = padded([ids[number] for number in chosen], padding_id(tokenizer))
-                found |= dict(zip(chosen, self._predictor.model.encoder(tokens, mask).numpy(), strict=True))
+                found |= dict(zip(chosen, encoder(tokens, mask).numpy(), strict=True))
         return np.stack([found[number] for number in range(len(texts))])
 
     def images(self, pictures: list[bytes]) -> np.ndarray:

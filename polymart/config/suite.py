@@ -59,6 +59,22 @@ class Suite(Frozen):
             raise ValueError(f"strategy fsdp2 has nothing to shard in encoder.adapter {method}: use ddp")
         return self
 
+    @model_validator(mode="after")
+    def _own_layers_are_trained(self) -> Suite:
+        trained, method = self.encoder.trainable_layers, self.encoder.adapter.method
+        for task in self.tasks:
+            if task.own_layers and method != "none":
+                raise ValueError(
+                    f"own_layers of task {task.name} cannot stand beside encoder.adapter {method}: use one"
+                )
+            if task.own_layers and self.training.distributed.strategy == "fsdp2":
+                raise ValueError(f"strategy fsdp2 cannot shard own_layers of task {task.name}: use ddp")
+            if task.own_layers > trained:
+                raise ValueError(
+                    f"task {task.name} wants {task.own_layers} own_layers, but encoder.trainable_layers is {trained}"
+                )
+        return self
+
     def task(self, name: str) -> Task:
         """The task called ``name``.
 

@@ -103,6 +103,9 @@ class Task(Frozen):
     consistency: float = Field(0.0, ge=0, le=100)
     """Weight of the agreement of two passes with different dropout (R-Drop; binary, multiclass, ranking and tagging
     tasks); above 0 each micro-batch of the task is computed twice."""
+    own_layers: int = Field(0, ge=0)
+    """How many of the trained top layers the task has for itself: a copy that no other task moves, where sharing them
+    costs it quality. The layers below stay shared; its texts then need a pass of their own through these."""
     margin: float = Field(0.0, ge=0)
     """Gate margin X_t in metric units: the lower bound of (metric - floor) must exceed -margin."""
     bar: float | None = None
@@ -129,6 +132,12 @@ class Task(Frozen):
             raise ValueError(
                 f"consistency is of binary, multiclass, ranking and tagging tasks, not of {self.kind}: leave it out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _own_layers_read_texts(self) -> Task:
+        if self.own_layers and not self.inputs.text:
+            raise ValueError("own_layers are layers of the text encoder, and the task reads no text: leave them out")
         return self
 
     @model_validator(mode="after")

@@ -55,28 +55,33 @@ def encode_texts(
     collate = predictor.collators[task]
     if not collate.inputs.text:
         return None
+    encoder = predictor.model.encoder_of(task)
     index, unique = pd.factorize(collate.all_texts(frame))
     rows = index.reshape(-1, len(frame))
-    kept = folder / f"{_key(predictor.model.encoder, collate, unique)}.npy" if folder else None
+    kept = folder / f"{_key(encoder, collate, unique)}.npy" if folder else None
     if kept is not None and not kept.is_file():
         with atomic_path(kept) as path, open(path, "wb") as handle:  # np.save would add a suffix to a name
-            np.save(handle, _encode(predictor, collate, unique, advance))
-    vectors_UD = np.load(kept, mmap_mode="c") if kept else _encode(predictor, collate, unique, advance)
+            np.save(handle, _encode(encoder, collate, unique, predictor.device, advance))
+    vectors_UD = np.load(kept, mmap_mode="c") if kept else _encode(encoder, collate, unique, predictor.device, advance)
     return Encodings(vectors_UD, rows[0], rows[1] if len(rows) > 1 else None)
 
 
 @torch.inference_mode()
 def _encode(
-    predictor: Predictor, collate: Collator, unique: np.ndarray, advance: Callable[[int], None] | None
+    encoder: TextEncoder,
+    collate: Collator,
+    unique: np.ndarray,
+    device: torch.device,
+    advance: Callable[[int], None] | None,
 ) -> np.ndarray:
     """Longest texts first, so that a lack of memory shows at once."""
-    encoder, tokens = predictor.model.encoder, collate.tokenised(unique)
+    tokens = collate.tokenised(unique)
     vectors_UD = np.empty((len(unique), encoder.width), np.float32)
     order = np.argsort([-len(ids) for ids in tokens], kind="stable")
     for start in range(0, len(order), BATCH_SIZE):
         chosen = order[start : start + BATCH_SIZE]
         tokens_UT, mask_UT = padded([tokens[text] for text in chosen], padding_id(collate.tokenizer))
-        vectors_UD[chosen] = encoder(tokens_UT.to(predictor.device), mask_UT.to(predictor.device)).float().cpu().numpy()
+        vectors_UD[chosen] = encoder(tokens_UT.to(device), mask_UT.to(device)).float().cpu().numpy()
         if advance is not None:
             advance(len(chosen))
     return vectors_UD

@@ -109,4 +109,4 @@ def _not_finite(checkpoint: Path) -> Iterator[Defect]:
 
 def _head_of(tensor: str) -> str:
     """The task whose head a tensor belongs to; empty for the trunk."""
-    return tensor.split(".")[1] if tensor.startswith("heads.") else ""
+    return tensor.split(".")[1] if tensor.startswith(("heads.", "branches.")) else ""

@@ -20,5 +20,13 @@ class EncodedElsewhere(nn.Module):
         """Never called: whoever made this asks elsewhere."""
         raise AssertionError("this process loaded the checkpoint without its encoder")
 
+    def copy_of_top(self, layers: int) -> nn.ModuleList:
+        """None of them is here."""
+        return nn.ModuleList()
+
+    def with_top(self, top: nn.ModuleList) -> EncodedElsewhere:
+        """The same: its layers are elsewhere, too."""
+        return self
+
     def merge_adapter(self) -> None:
         """There is none."""

@@ -6,7 +6,9 @@ Shape suffixes: U unique texts, T tokens, D hidden size.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy, deepcopy
 from pathlib import Path
+from typing import TypeVar
 
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
@@ -18,6 +20,8 @@ from polymart.model.adapters import TrunkAdapter, make_adapter
 from polymart.model.attention import ATTENTION
 
 NO_ADAPTER = Adapter()
+LAYERS = "encoder.layer"
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 class TextEncoder(nn.Module):
@@ -79,10 +83,33 @@ class TextEncoder(nn.Module):
 
     def freeze_below(self, trainable_layers: int) -> None:
         """Freeze the embeddings and all but the top ``trainable_layers`` layers."""
-        layers = list(self.transformer.get_submodule("encoder.layer").children())
+        layers = self._layers()
         frozen = max(0, len(layers) - trainable_layers)
         for module in (self.transformer.get_submodule("embeddings"), *layers[:frozen]):
             module.requires_grad_(False)
+
+    def _layers(self) -> list[nn.Module]:
+        return list(self.transformer.get_submodule(LAYERS).children())
+
+    def copy_of_top(self, layers: int) -> nn.ModuleList:
+        """The ``layers`` top layers with weights of their own, for `with_top`."""
+        return nn.ModuleList(deepcopy(layer) for layer in self._layers()[-layers:])
+
+    def with_top(self, top: nn.ModuleList) -> TextEncoder:
+        """This encoder with ``top`` in the place of its top layers; everything below is this one's, not a copy.
+
+        It is a view: whoever trains, moves or saves the weights holds this encoder and ``top``.
+        """
+        view = _shell(self)
+        view.transformer = _shell(self.transformer)
+        compiled = view.transformer._compiled_call_impl is not None
+        view.transformer._compiled_call_impl = None  # it would run the layers that it was made of
+        body = _shell(view.transformer.get_submodule("encoder"))
+        body.layer = nn.ModuleList([*self._layers()[: -len(top)], *top])
+        view.transformer.encoder = body
+        if compiled:
+            view.compile_transformer()
+        return view
 
     def forward(self, tokens_UT: Tensor, mask_UT: Tensor) -> Tensor:
         """Mean-pooled vectors, shape (U, D)."""
@@ -118,3 +145,10 @@ class TextEncoder(nn.Module):
     def compile_transformer(self) -> None:
         """Compile the transformer, at its first call, for texts of any number and length; names stay as they are."""
         self.transformer.compile(dynamic=True)
+
+
+def _shell(module: AnyModule) -> AnyModule:
+    """A module with the same parts, whose parts can be exchanged without exchanging those of ``module``."""
+    shell = copy(module)
+    shell._modules = dict(module._modules)
+    return shell

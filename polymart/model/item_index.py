@@ -18,15 +18,15 @@ CHUNK = 8192
 """Items scored at once."""
 
 
-def encode_items(model: MultiTaskModel, items: Items, batch_size: int = 128) -> Tensor:
-    """Vectors of the unique item texts from the shared encoder, before any head, shape (V, D)."""
-    device = next(model.parameters()).device
-    texts_VD = torch.empty(len(items.tokens_V), model.encoder.width, device=device)
+def encode_items(model: MultiTaskModel, task: str, items: Items, batch_size: int = 128) -> Tensor:
+    """Vectors of the unique item texts as ``task`` reads them, before its head, shape (V, D)."""
+    device, encoder = next(model.parameters()).device, model.encoder_of(task)
+    texts_VD = torch.empty(len(items.tokens_V), encoder.width, device=device)
     order = np.argsort([-len(ids) for ids in items.tokens_V], kind="stable")
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
         tokens, mask = (part.to(device) for part in items.padded(chosen))
-        texts_VD[torch.from_numpy(chosen).to(device)] = model.encoder(tokens, mask)
+        texts_VD[torch.from_numpy(chosen).to(device)] = encoder(tokens, mask)
     return texts_VD
 
 
@@ -48,7 +48,9 @@ class ItemIndex:
         self.device = head.bias_I.device
         self.text_index_I = torch.from_numpy(items.text_index_I).to(self.device)
         if vectors_VD is None:
-            vectors_VD = torch.cat([head.item_vectors(texts) for texts in encode_items(model, items).split(CHUNK)])
+            vectors_VD = torch.cat(
+                [head.item_vectors(texts) for texts in encode_items(model, task, items).split(CHUNK)]
+            )
         self.vectors_VD = vectors_VD.to(self.device)
 
     def top(self, batch: Batch, k: int, text_UD: Tensor | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +64,7 @@ class ItemIndex:
     def top_tensors(self, batch: Batch, k: int, text_UD: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What `top` returns, as tensors; can be traced for batches of any size."""
         if text_UD is None:
-            text_UD = self.model.encode(batch)
+            text_UD = self.model.encode(self.task, batch)
         assert text_UD is not None and batch.text_index_B is not None  # noqa: PT018 - one fact
         context_BW = self.head.context(batch, text_UD.index_select(0, batch.text_index_B))
         size = context_BW.shape[0]  # not the batch's: in a trace that would be a constant

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -22,13 +23,31 @@ Head = TaskHead | RetrievalHead
 
 
 class MultiTaskModel(nn.Module):
-    """All heads on one `TextEncoder`; each batch belongs to one task."""
+    """All heads on one `TextEncoder`; each batch belongs to one task.
 
-    def __init__(self, encoder: TextEncoder, heads: Mapping[str, Head], image: ImageTower | None = None) -> None:
+    A task may have the encoder's top layers for itself (``own_layers``): they are its branch.
+
+    Args:
+        encoder: the shared text encoder.
+        heads: by task.
+        image: the shared image tower.
+        branches: the top layers of the tasks that share only what lies below.
+    """
+
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        heads: Mapping[str, Head],
+        image: ImageTower | None = None,
+        branches: Mapping[str, nn.ModuleList] = MappingProxyType({}),
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.image = image
         self.heads = nn.ModuleDict(heads)
+        self.branches = nn.ModuleDict(branches)
+        # Views, not parts: what they share with the encoder would stand twice among the weights.
+        self._views = {task: encoder.with_top(top) for task, top in branches.items()}
 
     @classmethod
     def build(
@@ -51,11 +70,22 @@ class MultiTaskModel(nn.Module):
         heads = {task.name: _head(task, statistics[task.name], encoder.width, labels[task.name]) for task in tasks}
         if image is None and any(task.inputs.image for task in tasks):
             image = ImageTower(encoder.width)
-        return cls(encoder, heads, image)
+        branches = {task.name: encoder.copy_of_top(task.own_layers) for task in tasks if task.own_layers}
+        return cls(encoder, heads, image, branches)
 
-    def encode(self, batch: Batch) -> Tensor | None:
-        """Text vectors of the batch's unique texts, shape (U, D)."""
-        return None if batch.tokens_UT is None else self.encoder(batch.tokens_UT, batch.mask_UT)
+    def encoder_of(self, task: str) -> TextEncoder:
+        """The encoder as ``task`` reads texts: the shared one, or that with the task's own layers on top."""
+        return self._views.get(task, self.encoder)
+
+    def own_parameters(self, task: str) -> Iterator[nn.Parameter]:
+        """What no other task trains: the head's, and those of the task's own layers."""
+        yield from self.heads[task].parameters()
+        if task in self.branches:
+            yield from self.branches[task].parameters()
+
+    def encode(self, task: str, batch: Batch) -> Tensor | None:
+        """Vectors of the batch's unique texts as ``task`` reads them, shape (U, D)."""
+        return None if batch.tokens_UT is None else self.encoder_of(task)(batch.tokens_UT, batch.mask_UT)
 
     def forward(self, task: str, batch: Batch, text_UD: Tensor | None = None) -> Tensor:
         """Raw outputs of one task's head, shape (B, O); of a retrieval task those of the batch's M candidates.
@@ -66,10 +96,10 @@ class MultiTaskModel(nn.Module):
             text_UD: vectors already made by `encode` (several heads can share one pass).
         """
         if text_UD is None:
-            text_UD = self.encode(batch)
+            text_UD = self.encode(task, batch)
         text_BD, pair_BD = _texts_of(text_UD, batch.text_index_B), _texts_of(text_UD, batch.pair_index_B)
         if batch.item_tokens_VT is not None:
-            return self.heads[task](batch, text_BD, self.encoder(batch.item_tokens_VT, batch.item_mask_VT))
+            return self.heads[task](batch, text_BD, self.encoder_of(task)(batch.item_tokens_VT, batch.item_mask_VT))
         image_BD = None if self.image is None or batch.image_BCHW is None else self.image(batch.image_BCHW)
         return self.heads[task](batch, text_BD, pair_BD, image_BD)
 

@@ -102,7 +102,7 @@ class Predictor:
         assert task not in self.catalogues, f"rank the items of {task} with top_items"
         kind, collate, labels = self.kinds[task], self.collators[task], self.checkpoint.tasks[task].labels
         scores_BS = np.zeros((len(frame), kind.num_scores(labels)), np.float32)
-        memory = TextMemory(self.model.encoder)
+        memory = TextMemory(self.model.encoder_of(task))
         with torch.inference_mode():
             for chosen, batch in self._batches(collate, frame, batch_size, advance):
                 outputs_BO = self.model(task, batch, memory.encode(batch))

@@ -188,4 +188,5 @@ def _fill(model: MultiTaskModel, weights: Path, encoder: bool) -> None:
         load_model(model, str(weights))
         return
     with safe_open(weights, "pt") as file:
-        model.load_state_dict({name: file.get_tensor(name) for name in file.keys() if not name.startswith("encoder.")})  # noqa: SIM118
+        names = [name for name in file.keys() if not name.startswith(("encoder.", "branches."))]  # noqa: SIM118
+        model.load_state_dict({name: file.get_tensor(name) for name in names})

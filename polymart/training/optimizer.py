@@ -15,13 +15,14 @@ from polymart.training.sharding import local, whole
 
 
 def build_optimizer(model: MultiTaskModel, training: Training, device: torch.device) -> torch.optim.AdamW:
-    """AdamW with one rate for the text encoder and one for all else; no decay on biases and norms.
+    """AdamW with one rate for the text encoder and tasks' own layers, one for all else; no decay on biases, norms.
 
     The image tower learns at the rate of the heads: a convolutional network takes twenty times a transformer's rate.
     """
     groups = []
-    encoder = list(model.encoder.parameters())
-    others = [p for name, p in model.named_parameters() if not name.startswith("encoder.")]
+    text = ("encoder.", "branches.")
+    encoder = [p for name, p in model.named_parameters() if name.startswith(text)]
+    others = [p for name, p in model.named_parameters() if not name.startswith(text)]
     for parameters, rate in ((encoder, training.learning_rate), (others, training.head_learning_rate)):
         for wanted, decay in ((True, training.weight_decay), (False, 0.0)):
             chosen = [p for p in parameters if p.requires_grad and (p.ndim > 1) == wanted]

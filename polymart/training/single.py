@@ -35,7 +35,7 @@ def single_suite(suite: Suite, task: str, rows: int) -> Suite:
         task: the task to be left.
         rows: its training rows.
     """
-    chosen = suite.task(task).model_copy(update={"share": 1.0})
+    chosen = suite.task(task).model_copy(update={"share": 1.0, "own_layers": 0})
     epoch = rows / chosen.micro_batch
     training = suite.training.model_copy(
         update={

@@ -125,12 +125,12 @@ class GradientStep:
         return dict(zip(totals, self.world.total(torch.stack(list(totals.values()))), strict=True))
 
     def _combine(self, rows: dict[str, Tensor], weights: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """Weigh the heads' gradients; weigh, clip and aggregate those of the trunk."""
+        """Weigh the gradients of heads and own layers; weigh, clip and aggregate those of the trunk."""
         for name, weight in weights.items():
-            for parameter in self.model.heads[name].parameters():
+            for parameter in self.model.own_parameters(name):
                 if parameter.grad is not None:
                     parameter.grad.mul_(weight)
-        self.world.total_gradients(self.model.heads.parameters())
+        self.world.total_gradients(p for name in self.model.heads for p in self.model.own_parameters(name))
         if not rows:
             return {}
         # Limits and norms are meant in units of the loss, not in those of mixed precision's scale.

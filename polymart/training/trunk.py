@@ -11,13 +11,16 @@ from torch import Tensor, nn
 from polymart.training.sharding import local
 from polymart.training.world import World
 
+OWN = ("heads.", "branches.")
+"""Parameters that belong to one task."""
+
 
 class Trunk:
-    """The trainable parameters outside the heads, and their gradient as one vector."""
+    """The trainable parameters that belong to no single task, and their gradient as one vector."""
 
     def __init__(self, model: nn.Module, world: World) -> None:
         named = model.named_parameters()
-        self.parameters = [p for name, p in named if p.requires_grad and not name.startswith("heads.")]
+        self.parameters = [p for name, p in named if p.requires_grad and not name.startswith(OWN)]
         self.world, self._touched = world, dict[int, Tensor]()
 
     def take(self) -> Tensor | None:

@@ -54,15 +54,17 @@ def build_catalogue(predictor: Predictor, out: Path) -> None:
         StorageError: the disk refuses.
     """
     with atomic_folder(out) as folder, torch.inference_mode():
-        items = items_of(predictor, NEXT_PRODUCT)
-        texts_VD = encode_items(predictor.model, items)
-        head = predictor.model.head(NEXT_PRODUCT)
+        model, items = predictor.model, items_of(predictor, NEXT_PRODUCT)
+        texts_VD = encode_items(model, NEXT_PRODUCT, items)
+        head = model.head(NEXT_PRODUCT)
         assert isinstance(head, RetrievalHead)
         vectors_VD, bias_V = head.item_vectors(texts_VD).cpu().numpy(), products_of(predictor, items).best_bias_V
         write_vectors(folder / NEXT_PRODUCT, vectors_VD, indexed(vectors_VD, bias_V, head.log_scale.exp().item()))
         if searches_products(predictor.checkpoint.suite):
             searched = items_of(predictor, SEARCH)
-            plain_VD = (texts_VD if searched is items else encode_items(predictor.model, searched)).cpu().numpy()
+            if searched is not items or model.encoder_of(SEARCH) is not model.encoder_of(NEXT_PRODUCT):
+                texts_VD = encode_items(model, SEARCH, searched)
+            plain_VD = texts_VD.cpu().numpy()
             write_vectors(folder / SEARCH, plain_VD, unit(plain_VD))
         seal(folder, predictor.checkpoint.digest)
 

@@ -64,7 +64,7 @@ def search(reference: Reference, task: str, frame: pd.DataFrame) -> Iterator[Gol
         if 0 < len(query) <= MAX_TEXT:
             batch = predictor.collators[task](pd.DataFrame({inputs.text: [query], inputs.text_pair: [query]}))
             with torch.inference_mode():
-                query_BD = predictor.model.encode(batch.to(predictor.device))
+                query_BD = predictor.model.encode(task, batch.to(predictor.device))
                 assert query_BD is not None, "a search reads a text"
                 outputs_VO = head(Batch(size=len(texts_VD)), query_BD.expand(len(texts_VD), -1), texts_VD)
                 score_V = predictor.kinds[task].activate(outputs_VO.float())[:, 0].tolist()
@@ -77,6 +77,6 @@ def _product_texts(predictor: Predictor) -> tuple[list[str], Tensor]:
     """Each product text as answers show it, and its vector."""
     items = items_of(predictor, SEARCH)
     with torch.inference_mode():
-        texts_VD = encode_items(predictor.model, items)
+        texts_VD = encode_items(predictor.model, SEARCH, items)
     products = products_of(predictor, items)
     return products.texts_I[products.first_of(np.arange(len(texts_VD)))].tolist(), texts_VD

@@ -97,7 +97,7 @@ def test_one_task_leaves_the_other_heads_without_gradient(tables, task):
 def test_one_encoding_serves_several_heads(predictor, tables):
     frame = tables["mood"].head(6)
     batch = predictor.collators["mood"](frame)
-    text_UD = predictor.model.encode(batch)
+    text_UD = predictor.model.encode("mood", batch)
     torch.testing.assert_close(predictor.model("mood", batch, text_UD), predictor.model("mood", batch))
 
 
@@ -109,7 +109,7 @@ def test_gradients_repeat_bit_by_bit_when_many_rows_share_few_texts():
     weight = torch.randn(2400, 3, generator=torch.Generator().manual_seed(0))
 
     def gradient() -> torch.Tensor:
-        text_UD = model.encode(batch).detach().requires_grad_()
+        text_UD = model.encode("mood", batch).detach().requires_grad_()
         (model("mood", batch, text_UD) * weight).sum().backward()
         return text_UD.grad
 

@@ -47,7 +47,7 @@ def ranking(release: tuple[Path, Predictor]) -> ProductRanking:
 def _top(predictor: Predictor, ranking: ProductRanking, **rules: object) -> list[dict]:
     batch = predictor.collators["next_product"](HOUSEHOLD)
     with torch.inference_mode():
-        return ranking.top(batch, predictor.model.encode(batch), Rules(**rules))
+        return ranking.top(batch, predictor.model.encode("next_product", batch), Rules(**rules))
 
 
 def test_products_and_shares_are_those_of_scoring_the_whole_catalogue(
@@ -93,7 +93,7 @@ def test_search_ranks_as_the_head_ranks_all_product_texts(release: tuple[Path, P
     expected = pd.Series(predictor.scores("search_relevance", rows)[:, 0], texts).sort_values(ascending=False)
     batch = predictor.collators["search_relevance"](rows.iloc[:1])
     with torch.inference_mode():
-        found = search.top(predictor.model.encode(batch)[:1], 12)
+        found = search.top(predictor.model.encode("search_relevance", batch)[:1], 12)
     assert [product["text"] for product in found] == expected.index[:12].tolist()
     assert [product["score"] for product in found] == pytest.approx(expected[:12], abs=1e-5)
     popularity = predictor.model.heads["next_product"].bias_I.detach().numpy()

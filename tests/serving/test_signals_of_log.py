@@ -159,7 +159,7 @@ def test_the_vectors_are_the_encoders(checkpoint: Path, predictor: Predictor) ->
     for text, vector in zip(texts, found, strict=True):
         batch = predictor.collators["intent"](pd.DataFrame({"text": [text]}))
         with torch.inference_mode():
-            assert vector == pytest.approx(predictor.model.encode(batch)[0].numpy(), abs=1e-5)
+            assert vector == pytest.approx(predictor.model.encode("intent", batch)[0].numpy(), abs=1e-5)
 
 
 def test_sources_are_what_the_services_settings_name(log: Path, checkpoint: Path, tmp_path: Path) -> None:

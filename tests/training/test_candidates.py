@@ -168,7 +168,7 @@ def test_gradients_reach_both_towers_the_shared_encoder_and_the_history():
     # Each tower alone moves the shared encoder.
     for tower in ("query", "item"):
         model.zero_grad()
-        text_UD, texts_VD = model.encode(batch), model.encoder(batch.item_tokens_VT, batch.item_mask_VT)
+        text_UD, texts_VD = model.encode("found", batch), model.encoder(batch.item_tokens_VT, batch.item_mask_VT)
         kept = (text_UD, texts_VD.detach()) if tower == "query" else (text_UD.detach(), texts_VD)
         outputs_BM = head(batch, kept[0].index_select(0, batch.text_index_B), kept[1])
         RETRIEVAL.loss(outputs_BM, weight_BM).mean().backward()

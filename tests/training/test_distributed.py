@@ -36,12 +36,14 @@ def without_randomness(monkeypatch):
     monkeypatch.setattr(loop, "code_version", lambda: "sha256:this")
 
 
-def suite_of(method: str, **training):
+def suite_of(method: str, own_layers: int = 0, **training):
     balancing = {"method": method, "trunk_clip": 1.0} if method != "dwa" else {"method": method}
     settings = {"max_steps": 12, "evaluate_every": 4, "patience": 9, "balancing": balancing, **training}
     suite = tiny_suite(**settings)
     # the last micro-batch of an epoch has a single row: one process has none of it
-    return suite.model_copy(update={"tasks": [task.model_copy(update={"micro_batch": 13}) for task in suite.tasks]})
+    tasks = [task.model_copy(update={"micro_batch": 13}) for task in suite.tasks]
+    tasks[-1] = tasks[-1].model_copy(update={"own_layers": own_layers})
+    return suite.model_copy(update={"tasks": tasks})
 
 
 def free_port() -> int:
@@ -101,11 +103,19 @@ def assert_close(found, expected, rtol=2e-4):
 
 
 @pytest.mark.parametrize(
-    ("method", "sharded"),
-    [("static", False), ("famo", False), ("pcgrad", False), ("dwa", True), ("pcgrad", True)],
+    ("method", "sharded", "own_layers"),
+    [
+        ("static", False, 0),
+        ("famo", False, 0),
+        ("pcgrad", False, 0),
+        ("dwa", True, 0),
+        ("pcgrad", True, 0),
+        ("static", False, 1),
+        ("pcgrad", False, 2),
+    ],
 )
-def test_two_processes_have_the_curve_and_weights_of_one(shop, tmp_path, method, sharded):
-    suite = suite_of(method)
+def test_two_processes_have_the_curve_and_weights_of_one(shop, tmp_path, method, sharded, own_layers):
+    suite = suite_of(method, own_layers)
     (one,), weights = train_on(1, shop, tmp_path / "one", suite)
     two, shared = train_on(2, shop, tmp_path / "two", suite, sharded=sharded)
     assert two[0]["loss"] == two[1]["loss"], "every process sees the same numbers"

@@ -68,7 +68,7 @@ def test_the_best_items_are_those_of_all_scores(trained, monkeypatch, task, chun
     predictor, frame = trained.predictor, items_tables()[task].head(9)
     head, batch = predictor.model.head(task), predictor.collators[task](frame)
     with torch.inference_mode():
-        text_BD = predictor.model.encode(batch).index_select(0, batch.text_index_B)
+        text_BD = predictor.model.encode(task, batch).index_select(0, batch.text_index_B)
         vectors = predictor.index(task).vectors_VD[predictor.index(task).text_index_I]
         scores_BI = head.score(batch, head.context(batch, text_BD), vectors, torch.arange(NUM_ITEMS))
     share_BI = scores_BI.softmax(1).numpy()
