@@ -33,4 +33,4 @@ def direct_scorer(checkpoint: Path) -> Scorer:
     predictor = Predictor.load(checkpoint)
     open_encoder(encoder_folder(checkpoint), predictor)
     vectors = DirectVectors(TorchRuntime(predictor.model.encoder), predictor.checkpoint.tokenizer)
-    return Scorer(predictor, NoFeatures(), vectors)
+    return Scorer(predictor, NoFeatures(), {None: vectors})

@@ -70,7 +70,7 @@ class HistoriesAhead:
             self._look()
             while (self._told or self._waiting) and not self._closed:
                 started = time.perf_counter()
-                if not self.scorer.vectors.busy:
+                if not self.scorer.vectors_of(NEXT_PRODUCT).busy:
                     self._encode(_taken(self._told, AT_ONCE) or _taken(self._waiting, AT_ONCE))
                 # as long a rest as the work took, so that requests have the larger part of the cores
                 time.sleep(max(0.005, time.perf_counter() - started))
@@ -90,7 +90,8 @@ class HistoriesAhead:
     def _encode(self, households: list[int]) -> None:
         try:
             rows = self.scorer.rows(NEXT_PRODUCT, [{"household_id": household} for household in households])
-            if self.scorer.vectors.of_batch(self.scorer.predictor.collators[NEXT_PRODUCT](rows)) is not None:
+            batch = self.scorer.predictor.collators[NEXT_PRODUCT](rows)
+            if self.scorer.vectors_of(NEXT_PRODUCT).of_batch(batch) is not None:
                 READ.inc(len(rows))
         except UnknownEntityError:
             if len(households) > 1:  # one that the store forgot must not keep the others out

@@ -5,6 +5,8 @@ Shape suffixes: B examples, U texts, S scores, D hidden size.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,35 +15,53 @@ import torch
 
 from polymart.model.predictor import Predictor
 from serving.encoding import Vectors
+from serving.encoding.packaged import branches
 from serving.encoding.runtimes import TorchRuntime
 from serving.features import Features
 from serving.refusals import UnknownTaskError
-from serving.texts import TextHeads
+from serving.texts import TextHeads, all_text_heads
 
 RECOMMEND, ADS, DEMAND = "next_category", "coupon_response", "demand"
 """The task behind each endpoint that reads features."""
 
 
 class Scorer:
-    """Answers the service's questions from a `Predictor` and the online features."""
+    """Answers the service's questions from a `Predictor` and the online features.
+
+    Args:
+        predictor: of the release.
+        features: the online features.
+        vectors: by task with layers of its own, and of the shared encoder as None; what is absent is encoded by torch.
+        texts: `serving.texts.all_text_heads` of the predictor, where they were made already.
+    """
 
     def __init__(
         self,
         predictor: Predictor,
         features: Features,
-        vectors: Vectors | None = None,
-        texts: TextHeads | None = None,
+        vectors: Mapping[str | None, Vectors] = MappingProxyType({}),
+        texts: Sequence[TextHeads] = (),
     ) -> None:
         self.predictor = predictor
         self.features = features
-        self.vectors = vectors or Vectors(TorchRuntime(predictor.model.encoder), predictor.checkpoint.tokenizer)
-        self.tasks = {task.name: task for task in predictor.checkpoint.suite.tasks}
-        self.texts = texts or TextHeads(predictor)
+        suite = predictor.checkpoint.suite
+        self.tasks = {task.name: task for task in suite.tasks}
+        self.vectors = {
+            branch: vectors[branch]
+            if branch in vectors
+            else Vectors(TorchRuntime(predictor.model.encoder_of(branch or "")), predictor.checkpoint.tokenizer)
+            for branch in (None, *branches(suite))
+        }
+        self.texts = [heads for heads in texts or all_text_heads(predictor) if heads.tasks]
 
     @property
     def digest(self) -> str:
         """Digest of the checkpoint that answers."""
         return self.predictor.checkpoint.digest
+
+    def vectors_of(self, task: str) -> Vectors:
+        """The encoder as ``task`` reads texts."""
+        return self.vectors[task if task in self.vectors else None]
 
     def demand(self, category_id: int, store_id: int) -> dict[str, float]:
         """Units of the coming week by quantile name.
@@ -55,15 +75,20 @@ class Scorer:
     def understand(self, text: str, top: int) -> dict[str, dict[str, Any]]:
         """The answer of every text-only task to ``text``, documents included, from one pass through the encoder.
 
-        Tasks that read more of a text than others get a vector of its longer part, from the same pass.
+        Tasks that read more of a text than others get a vector of its longer part, from the same pass; a task with
+        layers of its own has a pass of its own.
 
         Raises:
             UnknownTaskError: the release has no text-only task.
             OverloadedError: too many texts wait for the encoder.
         """
-        if not self.texts.tasks:
+        if not self.texts:
             raise self.absent("understands text")
-        return self.texts.answers(self.vectors.read(text, self.texts.lengths, self.texts.outputs), top)
+        found: dict[str, dict[str, Any]] = {}
+        for heads in self.texts:
+            vectors = self.vectors_of(heads.tasks[0].name)
+            found |= heads.answers(vectors.read(text, heads.lengths, heads.outputs), top)
+        return {task: found[task] for task in self.tasks if task in found}
 
     def scores(self, task: str, frame: pd.DataFrame) -> np.ndarray:
         """Scores of one head on their natural scale, float32 of shape (B, S), in the order of the rows.
@@ -78,7 +103,7 @@ class Scorer:
             OverloadedError: too many texts wait for the encoder.
         """
         batch = self.predictor.collators[task](frame)
-        text_UD = self.vectors.of_batch(batch)
+        text_UD = self.vectors_of(task).of_batch(batch)
         with torch.inference_mode():
             return self.predictor.kinds[task].activate(self.predictor.model(task, batch, text_UD).float()).numpy()
 

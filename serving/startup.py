@@ -11,12 +11,12 @@ import torch
 
 from polymart.model.predictor import Predictor
 from serving.encoding import Vectors
-from serving.encoding.packaged import encoder_folder, open_encoder
+from serving.encoding.packaged import branches, encoder_folder, open_encoder
 from serving.encoding.runtimes import TorchRuntime, choose_runtime, runtime_name
 from serving.features import Features, NoFeatures, OnlineFeatures
 from serving.scoring import Scorer
 from serving.signed import require_signed_release
-from serving.texts import TextHeads
+from serving.texts import all_text_heads
 
 _log = logging.getLogger(__name__)
 
@@ -43,19 +43,21 @@ def load_scorer(checkpoint: Path, feature_store: str, max_threads: int) -> Score
     predictor = Predictor.load(checkpoint, encoder=runtime_name(packaged).startswith("torch"))
     require_signed_release(predictor.checkpoint.digest)
     open_encoder(packaged, predictor)
-    runtime = choose_runtime(predictor, packaged, threads)
+    suite, texts = predictor.checkpoint.suite, all_text_heads(predictor)
+    runtimes = {task: choose_runtime(predictor, packaged, threads, task) for task in (None, *branches(suite))}
     # Heads are small and run in many threads at once: more threads for each would only get in their way.
-    torch.set_num_threads(threads if isinstance(runtime, TorchRuntime) else 1)
-    _log.info("the encoder runs on %s", runtime.name)
-    suite, texts = predictor.checkpoint.suite, TextHeads(predictor)
+    torch.set_num_threads(threads if isinstance(runtimes[None], TorchRuntime) else 1)
+    _log.info("the encoder runs on %s", runtimes[None].name)
     with ThreadPoolExecutor(1) as pool:  # the one computes, the other mostly imports: side by side they save a second
-        warm = pool.submit(runtime.warm_up, max(suite.max_tokens(task) for task in suite.tasks))
-        warm_heads = pool.submit(texts.warm_up)
+        longest = max(suite.max_tokens(task) for task in suite.tasks)
+        warm = [pool.submit(runtime.warm_up, longest) for runtime in runtimes.values()]
+        warm += [pool.submit(heads.warm_up) for heads in texts]
         features = open_features(feature_store)
-        warm.result()
-        warm_heads.result()
-    scorer = Scorer(predictor, features, Vectors(runtime, predictor.checkpoint.tokenizer), texts)
-    if texts.tasks:
+        for done in warm:
+            done.result()
+    vectors = {task: Vectors(runtime, predictor.checkpoint.tokenizer) for task, runtime in runtimes.items()}
+    scorer = Scorer(predictor, features, vectors, texts)
+    if scorer.texts:
         scorer.understand("warm up", 1)
     return scorer
 

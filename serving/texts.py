@@ -21,7 +21,7 @@ from polymart.model.batch import Batch
 from polymart.model.predictor import Predictor
 from polymart.tasks.retrieval import ranked_answers
 from serving.contract.base import MAX_TOP
-from serving.encoding.packaged import finds_documents
+from serving.encoding.packaged import branches, finds_documents
 
 _log = logging.getLogger(__name__)
 
@@ -37,18 +37,31 @@ def is_understood(task: Task) -> bool:
     return is_text_only(task) or finds_documents(task)
 
 
+def all_text_heads(predictor: Predictor) -> list[TextHeads]:
+    """One for the tasks that share every layer, one for each task with layers of its own; those without heads too."""
+    return [TextHeads(predictor, branch) for branch in (None, *branches(predictor.checkpoint.suite))]
+
+
 class TextHeads:
     """The heads of a release that `is_understood` names; `outputs` is what a thread of the encoder reads from vectors.
+
+    Heads that read the same vectors belong together: those of all tasks that share every layer, or that of one task
+    with layers of its own.
+
+    Args:
+        predictor: of the release.
+        branch: the task with layers of its own; None takes all others.
 
     Attributes:
         tasks: their tasks.
         lengths: the lengths in tokens at which they read a text, ascending.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, branch: str | None = None) -> None:
         self.predictor = predictor
         suite = predictor.checkpoint.suite
-        self.tasks = [task for task in suite.tasks if is_understood(task)]
+        chosen = [task for task in suite.tasks if (task.name if task.own_layers else None) == branch]
+        self.tasks = [task for task in chosen if is_understood(task)]
         self.lengths = sorted({suite.max_tokens(task) for task in self.tasks})
         self._length_of = {task.name: self.lengths.index(suite.max_tokens(task)) for task in self.tasks}
         self._columns: dict[str, list[slice]] = {}

@@ -77,6 +77,13 @@ class MultiTaskModel(nn.Module):
         """The encoder as ``task`` reads texts: the shared one, or that with the task's own layers on top."""
         return self._views.get(task, self.encoder)
 
+    def use_encoder(self, encoder: nn.Module, task: str | None = None) -> None:
+        """Put ``encoder`` where the shared one stood, or the view that ``task`` has with its own layers."""
+        if task is None:
+            self.encoder = encoder  # type: ignore[assignment]
+        else:
+            self._views[task] = encoder  # type: ignore[assignment]
+
     def own_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """What no other task trains: the head's, and those of the task's own layers."""
         yield from self.heads[task].parameters()

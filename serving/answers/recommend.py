@@ -43,6 +43,6 @@ def _products(
     """What ranks the products once the household's history is encoded, which begins here."""
     rules = Rules(**request.model_dump(exclude={"household_id"}))
     batch, device = scorer.predictor.collators[NEXT_PRODUCT](rows), scorer.predictor.device
-    text = scorer.vectors.coming(batch)
+    text = scorer.vectors_of(NEXT_PRODUCT).coming(batch)
     assert text is not None, "next_product reads a text"
     return lambda: ranking.top(batch.to(device), text().to(device), rules)

@@ -19,5 +19,5 @@ def search(scorer: Scorer, catalogue: Catalogue, request: SearchRequest) -> list
     if catalogue.search is None:
         raise scorer.absent("searches the products of this release")
     suite = scorer.predictor.checkpoint.suite
-    query_BD = scorer.vectors.encode([request.query], suite.max_tokens(suite.task(SEARCH)))
+    query_BD = scorer.vectors_of(SEARCH).encode([request.query], suite.max_tokens(suite.task(SEARCH)))
     return catalogue.search.top(query_BD.to(scorer.predictor.device), request.top)

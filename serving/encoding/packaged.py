@@ -1,7 +1,8 @@
 """What the encoder needs beside its checkpoint, made once at packaging: a faster trunk and the documents' vectors.
 
-The folder ``encoder`` holds ``trunk.xml`` and ``trunk.bin`` (see `trunk`), ``<task>.npy`` for each task that finds
-documents (the head's vectors of their texts) and a manifest (see `serving.sealed`).
+The folder ``encoder`` holds ``trunk.xml`` and ``trunk.bin`` (see `trunk`), the same as ``trunk-<task>`` for each task
+with layers of its own, ``<task>.npy`` for each task that finds documents (the head's vectors of their texts) and a
+manifest (see `serving.sealed`).
 
 Shape suffixes: V unique texts, D hidden size.
 """
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from polymart.config import Task
+from polymart.config import Suite, Task
 from polymart.files import atomic_folder
 from polymart.model.predictor import Predictor
 from serving.encoding.trunk import save_trunk
@@ -31,6 +32,11 @@ def finds_documents(task: Task) -> bool:
     return task.kind == "retrieval" and bool(task.inputs.text) and not (task.feature_service or others)
 
 
+def branches(suite: Suite) -> list[str]:
+    """The tasks that read texts through layers of their own."""
+    return [task.name for task in suite.tasks if task.own_layers]
+
+
 def package_encoder(predictor: Predictor, out: Path) -> None:
     """Convert the trunk, encode the documents and write the folder ``out``, replaced whole.
 
@@ -38,7 +44,10 @@ def package_encoder(predictor: Predictor, out: Path) -> None:
         StorageError: the disk refuses.
     """
     with atomic_folder(out) as folder, torch.inference_mode():
-        save_trunk(predictor.model.encoder, folder)
+        tasks = (None, *branches(predictor.checkpoint.suite))
+        if not all([save_trunk(predictor.model.encoder_of(task or ""), folder, task) for task in tasks]):
+            for path in folder.glob("trunk*"):
+                path.unlink()  # torch holds the layers that all share once, and so must serve all of them or none
         for task in filter(finds_documents, predictor.checkpoint.suite.tasks):
             np.save(folder / f"{task.name}.npy", predictor.index(task.name).vectors_VD.numpy())
         seal(folder, predictor.checkpoint.digest)

@@ -22,7 +22,7 @@ from polymart.model.elsewhere import EncodedElsewhere
 from polymart.model.precision import autocast_dtype
 from polymart.model.predictor import Predictor
 from serving.encoding.silent import openvino
-from serving.encoding.trunk import TRUNK
+from serving.encoding.trunk import TRUNK, trunk_file
 
 if TYPE_CHECKING:
     from polymart.model.encoder import TextEncoder
@@ -188,21 +188,22 @@ def runtime_name(packaged: Path) -> str:
     return name
 
 
-def choose_runtime(predictor: Predictor, packaged: Path, threads: int) -> Runtime:
+def choose_runtime(predictor: Predictor, packaged: Path, threads: int, task: str | None = None) -> Runtime:
     """The runtime of `runtime_name`. The predictor's encoder moves to the GPU where there is one.
 
     Args:
         predictor: of the release; without an encoder where the runtime is OpenVINO's.
         packaged: folder of the packaged trunk; need not exist.
         threads: cores that OpenVINO uses.
+        task: one with layers of its own; None is for the encoder that all others share.
 
     Raises:
         SettingError: see `runtime_name`.
     """
     library, _, precision = runtime_name(packaged).partition("-")
     if library == "openvino":
-        return OpenVinoRuntime(packaged / TRUNK, threads, precision)
+        return OpenVinoRuntime(trunk_file(packaged, task), threads, precision)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    encoder = predictor.model.encoder.to(device)
+    encoder = predictor.model.encoder_of(task or "").to(device)
     assert not isinstance(encoder, EncodedElsewhere), "torch runs the encoder itself"
     return TorchRuntime(encoder, getattr(torch, precision))

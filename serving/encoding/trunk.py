@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from polymart.model.encoder import TextEncoder
 
 TRUNK = "trunk.xml"
+"""The shared one; `trunk_file` tells where a task's own lies."""
 MIN_COSINE = 0.9999
 """Of a vector of the converted trunk in float32; its weights are kept in float16, which is finer than bfloat16."""
 SHAPES = ((1, 3), (3, 16), (2, 29))
@@ -26,8 +27,13 @@ SHAPES = ((1, 3), (3, 16), (2, 29))
 _log = logging.getLogger(__name__)
 
 
-def save_trunk(encoder: TextEncoder, folder: Path) -> bool:
-    """Write ``trunk.xml`` and ``trunk.bin`` into ``folder``.
+def trunk_file(folder: Path, task: str | None = None) -> Path:
+    """The trunk through which ``task``, which has layers of its own, reads texts; None is the one that others share."""
+    return folder / (f"trunk-{task}.xml" if task else TRUNK)
+
+
+def save_trunk(encoder: TextEncoder, folder: Path, task: str | None = None) -> bool:
+    """Write the `trunk_file` and its weights, of the same name and ``.bin``, into ``folder``.
 
     Returns:
         Whether there is a trunk now. An encoder of a shape that cannot be converted truly is served by torch.
@@ -41,7 +47,7 @@ def save_trunk(encoder: TextEncoder, folder: Path) -> bool:
     if loss > 1 - MIN_COSINE:
         _log.warning("the converted encoder strays from the encoder by %.2g, so torch will serve it", loss)
         return False
-    openvino.save_model(model, folder / TRUNK, compress_to_fp16=True)
+    openvino.save_model(model, trunk_file(folder, task), compress_to_fp16=True)
     return True
 
 

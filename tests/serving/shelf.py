@@ -121,6 +121,9 @@ def save_shelf_checkpoint(folder: Path, suite: Suite, seed: int = 1, scale: floa
     for name, parameter in model.heads.named_parameters():
         if "norm" not in name:
             torch.nn.init.normal_(parameter, std=0.3)
+    with torch.no_grad():
+        for parameter in model.branches.parameters():  # a fresh copy would answer as the layers that all share
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
     if "next_product" in model.heads:
         model.heads["next_product"].log_scale.data.fill_(np.log(scale))
         model.heads["next_product"].bias_I.data.copy_(-3 + 2 * torch.randn(NUM_PRODUCTS))

@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scorer(folder: Path) -> Iterator[Scorer]:
     scorer = load_scorer(folder / "checkpoint", str(folder / "store"), 1)
     yield scorer
-    scorer.vectors.close()
+    scorer.vectors[None].close()
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def read(scorer: Scorer, *households: int) -> list[int]:
     for household in households:
         before = encoded()
         rows = scorer.rows(NEXT_PRODUCT, [{"household_id": household}])
-        scorer.vectors.of_batch(scorer.predictor.collators[NEXT_PRODUCT](rows))
+        scorer.vectors[None].of_batch(scorer.predictor.collators[NEXT_PRODUCT](rows))
         if encoded() == before:
             ready.append(household)
     return ready

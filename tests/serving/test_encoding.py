@@ -227,8 +227,8 @@ def test_many_threads_get_the_answers_of_one(predictor: Predictor, feature_store
 
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(ask, range(80)))
-    scorer.vectors.close()
+    scorer.vectors[None].close()
     scorer = Scorer(predictor, OnlineFeatures(feature_store))  # nothing is cached
     for number in range(0, 80, 7):
         assert found[number] == pytest.approx(ask(number), abs=1e-5)
-    scorer.vectors.close()
+    scorer.vectors[None].close()

@@ -183,7 +183,7 @@ def test_equal_trunks_have_equal_bytes(predictor: Predictor, packaged: Path, tmp
 
 def test_one_pass_answers_labels_and_documents_as_if_asked_alone(predictor: Predictor) -> None:
     counting = Counting(TorchRuntime(predictor.model.encoder))
-    scorer = Scorer(predictor, NoFeatures(), Vectors(counting, predictor.checkpoint.tokenizer))
+    scorer = Scorer(predictor, NoFeatures(), {None: Vectors(counting, predictor.checkpoint.tokenizer)})
     for text in TEXTS:
         found = scorer.understand(text, 5)
         assert found.keys() == {"found", "mood"}
@@ -197,7 +197,7 @@ def test_one_pass_answers_labels_and_documents_as_if_asked_alone(predictor: Pred
                 assert [i["score"] for i in answer["items"]] == pytest.approx([i["score"] for i in expected["items"]])
     assert counting.passes[0] == 1, "a short text is the same under both limits"
     assert max(counting.passes) == 2, "a long one is cut twice, in one pass"
-    scorer.vectors.close()
+    scorer.vectors[None].close()
 
 
 def test_packaged_documents_are_not_encoded_again(packaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
