@@ -39,18 +39,15 @@ class EncoderVectors:
         """Vectors of texts as ``task`` reads them, shape (texts, D)."""
         import torch
 
-        from polymart.model.texts import clean_texts, longest_text, padded, padding_id, token_ids
+        from polymart.model.encoding import encode_tokens
+        from polymart.model.texts import clean_texts, longest_text, padding_id, token_ids
 
-        tokenizer, encoder = self._predictor.collators[task].tokenizer, self._predictor.model.encoder_of(task)
-        ids = token_ids(clean_texts(pd.Series(texts), longest_text(tokenizer)), tokenizer)
-        order = np.argsort([len(one) for one in ids], kind="stable")  # texts of one length need no padding
-        found: dict[int, np.ndarray] = {}
+        predictor = self._predictor
+        tokenizer, encoder = predictor.collators[task].tokenizer, predictor.model.encoder_of(task)
+        tokens = token_ids(clean_texts(pd.Series(texts), longest_text(tokenizer)), tokenizer)
         with torch.inference_mode():
-            for start in range(0, len(order), BATCH):
-                chosen = order[start : start + BATCH]
-                tokens, mask = padded([ids[number] for number in chosen], padding_id(tokenizer))
-                found |= dict(zip(chosen, encoder(tokens, mask).numpy(), strict=True))
-        return np.stack([found[number] for number in range(len(texts))])
+            vectors = encode_tokens(encoder, tokens, padding_id(tokenizer), predictor.device, BATCH)
+        return vectors.numpy()
 
     def images(self, pictures: list[bytes]) -> np.ndarray:
         """Vectors of encoded pictures, shape (pictures, D).

@@ -16,9 +16,10 @@ import torch
 
 from polymart.files import atomic_path, canonical_json, digest_text
 from polymart.model.encoder import TextEncoder
+from polymart.model.encoding import encode_tokens
 from polymart.model.inputs import Collator
 from polymart.model.predictor import Predictor
-from polymart.model.texts import padded, padding_id
+from polymart.model.texts import padding_id
 from polymart.version import library_version
 
 BATCH_SIZE = 64
@@ -55,36 +56,21 @@ def encode_texts(
     collate = predictor.collators[task]
     if not collate.inputs.text:
         return None
-    encoder = predictor.model.encoder_of(task)
     index, unique = pd.factorize(collate.all_texts(frame))
     rows = index.reshape(-1, len(frame))
-    kept = folder / f"{_key(encoder, collate, unique)}.npy" if folder else None
+    kept = folder / f"{_key(predictor.model.encoder_of(task), collate, unique)}.npy" if folder else None
     if kept is not None and not kept.is_file():
         with atomic_path(kept) as path, open(path, "wb") as handle:  # np.save would add a suffix to a name
-            np.save(handle, _encode(encoder, collate, unique, predictor.device, advance))
-    vectors_UD = np.load(kept, mmap_mode="c") if kept else _encode(encoder, collate, unique, predictor.device, advance)
+            np.save(handle, _encode(predictor, task, unique, advance))
+    vectors_UD = np.load(kept, mmap_mode="c") if kept else _encode(predictor, task, unique, advance)
     return Encodings(vectors_UD, rows[0], rows[1] if len(rows) > 1 else None)
 
 
 @torch.inference_mode()
-def _encode(
-    encoder: TextEncoder,
-    collate: Collator,
-    unique: np.ndarray,
-    device: torch.device,
-    advance: Callable[[int], None] | None,
-) -> np.ndarray:
-    """Longest texts first, so that a lack of memory shows at once."""
-    tokens = collate.tokenised(unique)
-    vectors_UD = np.empty((len(unique), encoder.width), np.float32)
-    order = np.argsort([-len(ids) for ids in tokens], kind="stable")
-    for start in range(0, len(order), BATCH_SIZE):
-        chosen = order[start : start + BATCH_SIZE]
-        tokens_UT, mask_UT = padded([tokens[text] for text in chosen], padding_id(collate.tokenizer))
-        vectors_UD[chosen] = encoder(tokens_UT.to(device), mask_UT.to(device)).float().cpu().numpy()
-        if advance is not None:
-            advance(len(chosen))
-    return vectors_UD
+def _encode(predictor: Predictor, task: str, unique: np.ndarray, advance: Callable[[int], None] | None) -> np.ndarray:
+    encoder, collate = predictor.model.encoder_of(task), predictor.collators[task]
+    tokens, pad = collate.tokenised(unique), padding_id(collate.tokenizer)
+    return encode_tokens(encoder, tokens, pad, predictor.device, BATCH_SIZE, advance).cpu().numpy()
 
 
 def _key(encoder: TextEncoder, collate: Collator, unique: np.ndarray) -> str:

@@ -10,24 +10,20 @@ import torch
 from torch import Tensor
 
 from polymart.model.batch import Batch
+from polymart.model.encoding import encode_tokens
 from polymart.model.items import Items
 from polymart.model.multitask import MultiTaskModel
 from polymart.model.retrieval import RetrievalHead
+from polymart.model.texts import padding_id
 
 CHUNK = 8192
 """Items scored at once."""
 
 
-def encode_items(model: MultiTaskModel, task: str, items: Items, batch_size: int = 128) -> Tensor:
+def encode_items(model: MultiTaskModel, task: str, items: Items) -> Tensor:
     """Vectors of the unique item texts as ``task`` reads them, before its head, shape (V, D)."""
-    device, encoder = next(model.parameters()).device, model.encoder_of(task)
-    texts_VD = torch.empty(len(items.tokens_V), encoder.width, device=device)
-    order = np.argsort([-len(ids) for ids in items.tokens_V], kind="stable")
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
-        tokens, mask = (part.to(device) for part in items.padded(chosen))
-        texts_VD[torch.from_numpy(chosen).to(device)] = encoder(tokens, mask)
-    return texts_VD
+    encoder, device = model.encoder_of(task), next(model.parameters()).device
+    return encode_tokens(encoder, items.tokens_V, padding_id(items.tokenizer), device)
 
 
 class ItemIndex:
