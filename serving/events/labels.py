@@ -81,7 +81,8 @@ def _pairs(log: Path) -> pd.DataFrame:
     told = read_log(folder, schema=FEEDBACK)
     known = pc.field("prediction_id").isin(pa.array(told["prediction_id"].unique()))
     pairs = read_log(log, LOGGED, known).merge(told, on="prediction_id", suffixes=("", "_told"))
-    pairs["key"] = pairs["campaign_id"].combine_first(pairs["category_id"]).astype("Int64").astype("string")
+    campaign, category = (pairs[column].astype("Int64") for column in ("campaign_id", "category_id"))
+    pairs["key"] = campaign.fillna(category).astype("string")
     same_task = pairs["task_told"].isna() | (pairs["task_told"] == pairs["task"])
     same_entry = pairs["key"].isna() | (pairs["item"] == pairs["key"]).fillna(value=False)
     answered = pairs["shadow"].isna() | (pairs["shadow"] == False)  # noqa: E712 - a column, and null is no shadow
