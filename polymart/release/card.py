@@ -98,6 +98,9 @@ def _limits(evaluation: Evaluation, suite: Suite) -> list[str]:
         lines.append(f"Not measured on a shop's own untouched data: {', '.join(foreign)}.")
     if not evaluation.champion:
         lines.append("No release came before, so nothing says whether a task fell behind one.")
+    apart = [f"{task.name} ({task.own_layers})" for task in suite.tasks if task.own_layers]
+    if apart:
+        lines.append(f"Not all layers are shared: read through top layers of their own are {', '.join(apart)}.")
     return [
         *lines,
         f"Texts longer than {suite.encoder.max_tokens} tokens are cut.",

@@ -130,6 +130,14 @@ def test_limits_and_defects_are_told(suite, examples):
     assert "Texts longer than" in words(made.html)
 
 
+def test_who_does_not_share_all_layers_is_named(suite, examples):
+    tasks = [task.model_copy(update={"own_layers": 2 if task.name == "mood" else 0}) for task in suite.tasks]
+    told = card(suite.model_copy(update={"tasks": tasks}), examples)
+    for text in (told.markdown, words(told.html)):
+        assert "read through top layers of their own are mood (2)." in text
+    assert "layers of their own" not in card(suite, examples).markdown
+
+
 def test_a_candidate_without_slices_calibration_or_rivals_has_a_card(suite, examples):
     bare = [
         task.model_copy(update={"slices": [], "calibration": None, "champion": None, "single_task": None,
