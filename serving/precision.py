@@ -73,7 +73,7 @@ def golden_of_runtime(
     batches = batches_of(texts, predictor.checkpoint.tokenizer)
     model, overlap = predictor.model, 1.0
     for task in (*branches(predictor.checkpoint.suite), None):  # a view is there as long as what it shows
-        encoder = model.encoder_of(task or "")
+        encoder = model.encoder_of(task)
         expected_UD = _encoded(TorchRuntime(encoder), batches)
         runtime = choose_runtime(predictor, encoder_folder(packaged), torch.get_num_threads(), task)
         overlap = min(overlap, neighbour_overlap(_encoded(runtime, batches), expected_UD))

@@ -49,7 +49,7 @@ class Scorer:
         self.vectors = {
             branch: vectors[branch]
             if branch in vectors
-            else Vectors(TorchRuntime(predictor.model.encoder_of(branch or "")), predictor.checkpoint.tokenizer)
+            else Vectors(TorchRuntime(predictor.model.encoder_of(branch)), predictor.checkpoint.tokenizer)
             for branch in (None, *branches(suite))
         }
         self.texts = [heads for heads in texts or all_text_heads(predictor) if heads.tasks]

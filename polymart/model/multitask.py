@@ -73,9 +73,9 @@ class MultiTaskModel(nn.Module):
         branches = {task.name: encoder.copy_of_top(task.own_layers) for task in tasks if task.own_layers}
         return cls(encoder, heads, image, branches)
 
-    def encoder_of(self, task: str) -> TextEncoder:
-        """The encoder as ``task`` reads texts: the shared one, or that with the task's own layers on top."""
-        return self._views.get(task, self.encoder)
+    def encoder_of(self, task: str | None) -> TextEncoder:
+        """The encoder as ``task`` reads texts: the shared one (None), or that with the task's own layers on top."""
+        return self._views.get(task or "", self.encoder)
 
     def use_encoder(self, encoder: nn.Module, task: str | None = None) -> None:
         """Put ``encoder`` where the shared one stood, or the view that ``task`` has with its own layers."""

@@ -45,7 +45,7 @@ def package_encoder(predictor: Predictor, out: Path) -> None:
     """
     with atomic_folder(out) as folder, torch.inference_mode():
         tasks = (None, *branches(predictor.checkpoint.suite))
-        if not all([save_trunk(predictor.model.encoder_of(task or ""), folder, task) for task in tasks]):
+        if not all([save_trunk(predictor.model.encoder_of(task), folder, task) for task in tasks]):
             for path in folder.glob("trunk*"):
                 path.unlink()  # torch holds the layers that all share once, and so must serve all of them or none
         for task in filter(finds_documents, predictor.checkpoint.suite.tasks):

@@ -204,6 +204,6 @@ def choose_runtime(predictor: Predictor, packaged: Path, threads: int, task: str
     if library == "openvino":
         return OpenVinoRuntime(trunk_file(packaged, task), threads, precision)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    encoder = predictor.model.encoder_of(task or "").to(device)
+    encoder = predictor.model.encoder_of(task).to(device)
     assert not isinstance(encoder, EncodedElsewhere), "torch runs the encoder itself"
     return TorchRuntime(encoder, getattr(torch, precision))

@@ -10,6 +10,7 @@ import torch
 from checkpoints import HOUSEHOLDS, LABELS, SUITE, example_tables, feature_tables
 from fixtures.tiny_encoder import tiny_bert, tiny_tokenizer
 
+from feature_repo import retrieval
 from polymart.config import Suite
 from polymart.model.encoder import TextEncoder
 from polymart.model.multitask import MultiTaskModel
@@ -99,6 +100,16 @@ def shelf_examples() -> dict[str, pd.DataFrame]:
             }
         ),
     }
+
+
+def fill_shelf(folder: Path) -> None:
+    """Write ``examples``, ``tables`` and a materialised ``store`` into ``folder``."""
+    for part, tables in (("examples", shelf_examples()), ("tables/features", shelf_features())):
+        (folder / part).mkdir(parents=True)
+        for name, table in tables.items():
+            table.to_parquet(folder / part / f"{name}.parquet", coerce_timestamps="us")
+    retrieval.apply(folder / "tables", folder / "store")
+    retrieval.materialize(folder / "store")
 
 
 def save_shelf_checkpoint(folder: Path, suite: Suite, seed: int = 1, scale: float = 3.0) -> Predictor:

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from served import service_client
-from shelf import products, save_shelf_checkpoint, shelf_examples, shelf_features, shelf_suite
+from shelf import fill_shelf, products, save_shelf_checkpoint, shelf_examples, shelf_suite
 
-from feature_repo import retrieval
 from polymart.config import Suite
 from polymart.model.encoder import TextEncoder
 from polymart.model.predictor import Predictor
@@ -36,12 +35,7 @@ def suite() -> Suite:
 def folder(tmp_path_factory: pytest.TempPathFactory, suite: Suite) -> Path:
     """checkpoint, its packaged encoder and catalogue, examples and a materialised store."""
     folder = tmp_path_factory.mktemp("own")
-    for part, tables in (("examples", shelf_examples()), ("tables/features", shelf_features())):
-        (folder / part).mkdir(parents=True)
-        for name, table in tables.items():
-            table.to_parquet(folder / part / f"{name}.parquet", coerce_timestamps="us")
-    retrieval.apply(folder / "tables", folder / "store")
-    retrieval.materialize(folder / "store")
+    fill_shelf(folder)
     predictor = save_shelf_checkpoint(folder / "checkpoint", suite)
     package_encoder(predictor, encoder_folder(folder / "checkpoint"))
     return folder

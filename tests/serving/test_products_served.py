@@ -8,10 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from served import service_client
-from shelf import NUM_PRODUCTS, household_products, save_shelf_checkpoint, shelf_examples, shelf_features, shelf_suite
+from shelf import NUM_PRODUCTS, fill_shelf, household_products, save_shelf_checkpoint, shelf_suite
 from starlette.testclient import TestClient
 
-from feature_repo import retrieval
 from polymart.model.predictor import Predictor
 from serving.golden import answered_scores, difference, golden_requests, unserved_tasks
 from serving.probe import TOLERANCE
@@ -22,12 +21,7 @@ from serving.startup import open_features
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """checkpoint, catalogue, examples and a materialised store."""
     folder = tmp_path_factory.mktemp("shelf")
-    for part, tables in (("examples", shelf_examples()), ("tables/features", shelf_features())):
-        (folder / part).mkdir(parents=True)
-        for name, table in tables.items():
-            table.to_parquet(folder / part / f"{name}.parquet", coerce_timestamps="us")
-    retrieval.apply(folder / "tables", folder / "store")
-    retrieval.materialize(folder / "store")
+    fill_shelf(folder)
     return folder
 
 
