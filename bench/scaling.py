@@ -25,7 +25,7 @@ from polymart.training.single import CODE, single_suite
 from polymart.version import library_version
 
 RESULTS = Path(__file__).parent / "results" / "scaling.json"
-TASKS = ("intent", "review_quality", "coupon_response")
+TASKS = ("review_quality", "coupon_response")
 SHARES = (0.25, 0.5, 1.0)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from fixtures.machine import environment, make_machine, small_suite
+from fixtures.machine import environment, make_machine, refused_suite, small_suite
 
 from polymart.config import Settings
 from polymart.data.archives import locate
@@ -91,7 +91,10 @@ def test_a_work_folder_that_cannot_be_written_is_named(machine: Settings, suite_
     assert "POLYMART_WORK_DIR" in output
 
 
-def test_an_interrupted_run_says_so_and_the_next_one_continues(machine: Settings, suite_file: Path) -> None:
+def test_an_interrupted_run_says_so_and_the_next_one_continues_to_its_shut_gate(
+    machine: Settings, suite_file: Path
+) -> None:
+    suite_file.write_text(yaml.safe_dump(refused_suite("small").model_dump(mode="json")))
     process = start(["run", str(suite_file)], machine)
     assert process.stdout is not None
     seen = []
@@ -105,7 +108,8 @@ def test_an_interrupted_run_says_so_and_the_next_one_continues(machine: Settings
     assert "Traceback" not in output
     assert "same command" in output
     status, output = run(["run", str(suite_file), "--no-monitor"], machine)
-    assert status == 0, output
+    assert status == 1, output
     assert "prepare_tables: unchanged, reused" in output
     assert "retrieve_features: done" in output
-    assert "Released small-" in output
+    assert "Not released" in output
+    assert "package_bento" not in output

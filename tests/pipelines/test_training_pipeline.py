@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from fixtures.machine import environment, make_machine, small_suite
+from fixtures.machine import environment, make_machine, refused_suite, small_suite
 
 from monitoring.entries import Decided
 from monitoring.ledger import Ledger
@@ -64,11 +64,7 @@ def released(settings: Settings) -> Job:
 
 @pytest.fixture(scope="module")
 def refused(settings: Settings) -> Job:
-    """One task must beat its floor by more than any score can; the others are free."""
-    suite = small_suite("shut_gate", margin=GENEROUS)
-    first, *others = suite.tasks
-    strict = first.model_copy(update={"margin": 0.0, "floor": "personal_frequency"})
-    return run(suite.model_copy(update={"tasks": [strict, *others]}), settings, monitor=False)
+    return run(refused_suite("shut_gate"), settings, monitor=False)
 
 
 def test_a_passing_verdict_releases(released: Job, settings: Settings) -> None:
