@@ -6,12 +6,15 @@ Shape suffixes: U unique texts of a batch, T tokens, D text width.
 from __future__ import annotations
 
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from polymart.model.batch import Batch
-from polymart.model.encoder import TextEncoder
+
+if TYPE_CHECKING:
+    from polymart.model.encoder import TextEncoder  # transformers take seconds and 150 MB, which a server can spare
 
 REMEMBERED = 50_000
 """Vectors that are kept, 1.5 kB each at width 384; what comes later is encoded whenever it comes."""
