@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 
 from polymart.config import Settings
@@ -17,11 +16,12 @@ _DESCRIBE = ("describe", "--always", "--abbrev=40", "--exclude=*", "--dirty")
 
 def code_version() -> str:
     """``sha256:<hex>`` over the source of `ROOMS`; the command line is left out, since no step runs it."""
-    folders = {room: Path(str(spec.origin)).parent for room in ROOMS if (spec := find_spec(room)) is not None}
-    digests = {
-        room: digest_tree(folder, suffixes=SOURCE_SUFFIXES) for room, folder in folders.items() if room != "polymart"
-    }
-    library = folders["polymart"]
+    library = Path(__file__).parent
+    # Rooms lie side by side, in a checkout, an installation and an image alike. Asking the import system for them would
+    # find any folder on its path that has the name of a room.
+    rooms = {room: library.with_name(room) for room in ROOMS if room != library.name}
+    present = {room: folder for room, folder in rooms.items() if (folder / "__init__.py").is_file()}
+    digests = {room: digest_tree(folder, suffixes=SOURCE_SUFFIXES) for room, folder in present.items()}
     parts = sorted(p for p in library.iterdir() if p.name not in ("cli", "__pycache__"))
     digests |= {f"polymart/{part.name}": digest_tree(part, suffixes=SOURCE_SUFFIXES) for part in parts}
     return digest_text(canonical_json(digests))

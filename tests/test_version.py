@@ -1,9 +1,10 @@
-"""The commit of the code: from the checkout, from the image's variable, never from somebody else's repository."""
+"""The digest of the code, and its commit: from the checkout, from the image's variable, never from somebody else's repository."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,11 @@ def test_an_image_says_the_commit_it_was_built_from(checkout: Path, monkeypatch)
 def test_without_git_nothing_is_known(checkout: Path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert version.code_commit() == ""
+
+
+def test_a_folder_with_the_name_of_a_room_is_not_taken_for_it(tmp_path: Path) -> None:
+    (tmp_path / "serving").mkdir()
+    (tmp_path / "serving" / "mine.py").write_text("a user's own")
+    code = "from polymart.version import code_version; print(code_version())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == version.code_version()
