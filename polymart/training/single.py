@@ -14,8 +14,6 @@ from polymart.data.archives import archive_of, fetch
 from polymart.data.example_index import read_examples_index, task_digest
 from polymart.errors import CheckpointError
 from polymart.files import atomic_folder, canonical_json, digest_text, digest_tree, link_tree, read_json, write_json
-from polymart.training.checkpoint import verify_checkpoint
-from polymart.training.distributed import train
 from polymart.version import library_version
 
 EPOCHS = 8
@@ -83,6 +81,9 @@ def _as_trained(arm: Suite) -> Suite:
 
 def _train_once(examples: Path, arm: Suite, task: str, settings: Settings) -> Path:
     """The folder that keeps the model of ``task``, which is trained where it is not there whole."""
+    # Imported here: seconds of torch and transformers, which a suite without such models need not spend.
+    from polymart.training.distributed import train
+
     encoder = fetch(arm.encoder.dataset, settings)
     home = settings.work_dir / "baselines" / f"{task}-{_key(examples, encoder, arm)}"
     if not _is_whole(home):
@@ -101,6 +102,8 @@ def _key(examples: Path, encoder: Path, arm: Suite) -> str:
 
 
 def _is_whole(home: Path) -> bool:
+    from polymart.training.checkpoint import verify_checkpoint  # torch
+
     try:
         return (home / "training.json").is_file() and bool(verify_checkpoint(home / "checkpoint"))
     except CheckpointError:
