@@ -52,11 +52,13 @@ def trained(monkeypatch):
     """Grows by the task of every training that is started; the training itself is the real one."""
     started = []
 
-    def train(*args, unit, **options):
-        started.append(unit.removesuffix(" steps"))
-        return distributed.train(*args, unit=unit, **options)
+    train = distributed.train
 
-    monkeypatch.setattr(single, "train", train)
+    def counted(*args, unit, **options):
+        started.append(unit.removesuffix(" steps"))
+        return train(*args, unit=unit, **options)
+
+    monkeypatch.setattr(distributed, "train", counted)
     return started
 
 
