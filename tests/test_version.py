@@ -1,4 +1,4 @@
-"""The digest of the code, and its commit: from the checkout, from the image's variable, never from somebody else's repository."""
+"""The digest of the code and its commit: the checkout's, the image's, never somebody else's repository's."""
 
 from __future__ import annotations
 
