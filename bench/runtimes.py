@@ -33,6 +33,7 @@ from bench._examples import examples_of
 from bench.training import mixture
 from polymart.data.examples import read_examples_index
 from polymart.model.encoder import TextEncoder
+from polymart.model.precision import autocast_dtype
 from polymart.model.predictor import Predictor
 from polymart.model.texts import clean_text, fit_tokenizer, longest_text, padded, padding_id, token_ids
 from serving.encoding.batching import next_pass
@@ -89,22 +90,22 @@ def main() -> None:
 
 
 def runtimes(encoder: TextEncoder, folder: Path, compiled: bool) -> dict[str, Runtime]:
-    """Every contender by name."""
-    threads = torch.get_num_threads()
-    found: dict[str, Runtime] = {
-        EAGER: TorchRuntime(encoder), "torch-bfloat16": TorchRuntime(encoder, torch.bfloat16)
-    }  # fmt: skip
+    """Every contender by name; those in bfloat16 only where the processor computes in it, since others emulate it."""
+    threads, dtypes = torch.get_num_threads(), {"float32": torch.float32}
+    if fast := autocast_dtype("auto", torch.device("cpu")):
+        dtypes["bfloat16"] = fast
+    found: dict[str, Runtime] = {f"torch-{name}": TorchRuntime(encoder, dtype) for name, dtype in dtypes.items()}
     if save_trunk(encoder, folder):
-        found |= {f"openvino-{p}": OpenVinoRuntime(folder / TRUNK, threads, p) for p in ("float32", "bfloat16")}
+        found |= {f"openvino-{name}": OpenVinoRuntime(folder / TRUNK, threads, name) for name in dtypes}
     with warnings.catch_warnings():  # it moved into a package of its own, which is no dependency
         warnings.simplefilter("ignore")
         int8 = torch.ao.quantization.quantize_dynamic(copy.deepcopy(encoder), {nn.Linear}, dtype=torch.qint8)
     found["torch-int8"] = TorchRuntime(int8)
     if compiled:
-        for name, dtype in (("compile-float32", torch.float32), ("compile-bfloat16", torch.bfloat16)):
+        for name, dtype in dtypes.items():
             own = copy.deepcopy(encoder)
             own.compile_transformer()
-            found[name] = TorchRuntime(own, dtype)
+            found[f"compile-{name}"] = TorchRuntime(own, dtype)
     return found
 
 
