@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from fixtures.machine import environment, make_machine, refused_suite, small_suite
+from fixtures.machine import GENEROUS, environment, make_machine, refused_suite, small_suite
 
 from polymart.config import Settings
 from polymart.data.archives import locate
@@ -28,7 +28,7 @@ def machine(tmp_path: Path) -> Settings:
 @pytest.fixture
 def suite_file(tmp_path: Path) -> Path:
     path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump(small_suite("small", margin=1e6).model_dump(mode="json")))
+    path.write_text(yaml.safe_dump(small_suite("small", margin=GENEROUS).model_dump(mode="json")))
     return path
 
 

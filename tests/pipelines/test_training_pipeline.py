@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from fixtures.machine import environment, make_machine, refused_suite, small_suite
+from fixtures.machine import GENEROUS, environment, make_machine, refused_suite, small_suite
 
 from monitoring.entries import Decided
 from monitoring.ledger import Ledger
@@ -39,7 +39,6 @@ LEGS_OF_EVERY_RUN = {
     "gate_release",
 }
 LEGS_BEHIND_THE_GATE = {"register_model", "materialize_features", "package_bento", "probe_bento", "promote_release"}
-GENEROUS = 1e6
 NEW_DATA = "sha256:" + "a" * 64
 pytestmark = pytest.mark.long
 

@@ -14,9 +14,10 @@ from serving.encoding.packaged import encoder_folder, package_encoder
 SPARED = {"transformers", "sklearn", "scipy", "sympy", "matplotlib", "mlflow", "evidently", "kfp", "peft", "optuna"}
 START = """
 import json, sys
+from pathlib import Path
 import serving.service
 from serving.startup import load_scorer
-load_scorer(__import__("pathlib").Path(sys.argv[1]), sys.argv[2], 1)
+load_scorer(Path(sys.argv[1]), sys.argv[2], 1)
 print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
 """
 
