@@ -12,7 +12,8 @@ import psutil
 from bench import claim
 from bench._contenders import OURS, ours, peers
 from bench._faults import counted, worker_of
-from bench._load import at_rate, endless, saturate
+from bench._load import Load, at_rate, endless, saturate
+from bench._queue import cores_needed, queue_tail
 from bench._shop_service import ShopService
 from serving.server import Server
 
@@ -55,7 +56,8 @@ def _tail(name: str, server: Server, bodies: Iterator[dict[str, Any]], seconds: 
     """
     url = f"{server.url}/understand"
     rate = SHARE * saturate(url, bodies, CLIENTS, seconds).rate
-    alone = saturate(url, bodies, 1, seconds).percentile(50)
+    lonely = saturate(url, bodies, 1, seconds)
+    alone = lonely.percentile(50)
     print(f"{name}: {SHARE:.0%} of saturation {rate:.1f}/s, one caller's median {alone:.1f} ms", flush=True)
     loads = {}
     for arrivals, even in (("at random times", False), ("evenly spaced", True)):
@@ -72,7 +74,20 @@ def _tail(name: str, server: Server, bodies: Iterator[dict[str, Any]], seconds: 
         text = f"{name}: p99 at {SHARE:.0%} of saturation, {arrivals}, over one caller's median"
         held = name == OURS and arrivals == "at random times"
         claim(text, tail, f"<= {MAX_TAIL:g}" if held else "stated", tail <= MAX_TAIL or not held, answered)
+    if name == OURS:
+        _least_tails(lonely)
     return rate, loads["at random times"].percentile(99)
+
+
+def _least_tails(lonely: Load) -> None:
+    """What a queue of the lonely caller's requests alone makes of the tail (see `bench._queue`), one request a core."""
+    times = lonely.latency_ms
+    for cores in (2, 4):
+        for arrivals, even in (("at random times", False), ("evenly spaced", True)):
+            text = f"p99 of a queue alone on {cores} cores busy {SHARE:.0%}, {arrivals}, over one caller's median"
+            claim(text, queue_tail(times, cores, SHARE, even=even), "stated", True, len(times))
+    text = f"fewest cores on which a queue alone stays within {MAX_TAIL:g} times at {SHARE:.0%}, random times"
+    claim(text, cores_needed(times, SHARE, MAX_TAIL), "stated", True, len(times))
 
 
 def _taken_away(before: Any) -> float:
