@@ -17,7 +17,8 @@ def queue_tail(
     """p99 of a queue in order of arrival over the median of its requests when they are alone.
 
     Each request keeps one core for as long as some request took alone, drawn at random, and nothing else takes time
-    (G/G/c; Kendall's notation). So a service whose requests each need one core can come near it and no further.
+    (G/G/c in Kendall's notation). A yardstick, not a bound: a service that answers requests together, or one on several
+    cores, is another queue.
 
     Args:
         alone_ms: times of requests that were alone, at least one.

@@ -1,4 +1,4 @@
-"""The queue that bounds a tail, held against the formulas of queueing theory."""
+"""The queue that a tail is compared with, held against the formulas of queueing theory."""
 
 from __future__ import annotations
 
